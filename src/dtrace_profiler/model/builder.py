@@ -1,0 +1,98 @@
+"""The only mutable store of a profile: frames, stacks and threads interned to integers, samples as columns.
+
+Not thread-safe by itself: its one owner (the pipeline, a reader of a file) locks around it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+from dtrace_profiler.model.frame import StackFrame
+from dtrace_profiler.model.profile import Meta, Profile, Thread
+
+DEFAULT_MAX_SAMPLES = 4_000_000
+"""At 28 bytes each about 110 MB: eleven hours of one busy thread at 99 Hz. Older samples make room."""
+
+
+class ProfileBuilder:
+    """Interns stacks, appends samples, hands out snapshots."""
+
+    def __init__(self, *, max_samples: int = DEFAULT_MAX_SAMPLES) -> None:
+        self.frames: list[StackFrame] = []
+        self.parent = array("i")
+        self.frame = array("i")
+        self.threads: list[Thread] = []
+        self.timestamp_ns = array("q")
+        self.thread = array("i")
+        self.node = array("i")
+        self.value = array("q")
+        self.expired_samples = 0
+        """Samples dropped from the front because the store was full."""
+        self._max_samples = max_samples
+        self._frame_ids: dict[StackFrame, int] = {}
+        self._node_ids: dict[tuple[int, int], int] = {}
+        self._thread_ids: dict[tuple[int, int], int] = {}
+
+    def add_frame(self, frame: StackFrame) -> int:
+        index = self._frame_ids.get(frame)
+        if index is None:
+            index = self._frame_ids[frame] = len(self.frames)
+            self.frames.append(frame)
+        return index
+
+    def add_node(self, parent: int, frame: int) -> int:
+        """The node of this frame (an index) under this parent (-1: a root)."""
+        key = (parent, frame)
+        node = self._node_ids.get(key)
+        if node is None:
+            node = self._node_ids[key] = len(self.parent)
+            self.parent.append(parent)
+            self.frame.append(frame)
+        return node
+
+    def add_stack(self, frames: Iterable[StackFrame]) -> int:
+        """The leaf node of a stack given root first. At least one frame."""
+        node = -1
+        for frame in frames:
+            node = self.add_node(node, self.add_frame(frame))
+        if node < 0:
+            raise ValueError("a stack has at least one frame")
+        return node
+
+    def add_thread(self, process_id: int, thread_id: int, name: str = "") -> int:
+        key = (process_id, thread_id)
+        index = self._thread_ids.get(key)
+        if index is None:
+            index = self._thread_ids[key] = len(self.threads)
+            self.threads.append(Thread(process_id=process_id, thread_id=thread_id, name=name))
+        elif name and not self.threads[index].name:
+            self.threads[index] = Thread(process_id=process_id, thread_id=thread_id, name=name)
+        return index
+
+    def add_sample(self, timestamp_ns: int, thread: int, node: int, value: int = 1) -> None:
+        if len(self.node) >= self._max_samples:
+            self._expire(max(1, self._max_samples // 4))
+        self.timestamp_ns.append(timestamp_ns)
+        self.thread.append(thread)
+        self.node.append(node)
+        self.value.append(value)
+
+    def _expire(self, count: int) -> None:
+        for column in (self.timestamp_ns, self.thread, self.node, self.value):
+            del column[:count]
+        self.expired_samples += count
+
+    def snapshot(self, meta: Meta) -> Profile:
+        """All so far; later additions don't change it."""
+        return Profile(
+            frames=tuple(self.frames),
+            parent=self.parent[:],
+            frame=self.frame[:],
+            threads=tuple(self.threads),
+            timestamp_ns=self.timestamp_ns[:],
+            thread=self.thread[:],
+            node=self.node[:],
+            value=self.value[:],
+            meta=meta,
+        )

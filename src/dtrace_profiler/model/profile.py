@@ -1,0 +1,106 @@
+"""A profile: columns that never change.
+
+A stack is one integer: a node of a prefix tree, whose parents lead to the root. A sample is a time, a thread, a
+node and a value. Views, exports and the live page are functions of this.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dtrace_profiler.model.frame import Sample, StackFrame
+
+Unit = Literal["samples", "nanoseconds"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """Where a profile comes from. Empty or 0 where not known, as for a file of folded stacks."""
+
+    engine: str = ""
+    """`dtrace`, `sampler`, or the format's name for a file that was read."""
+    unit: Unit = "samples"
+    """Of every value. The sampler's values are nanoseconds of CPU time."""
+    frequency_hz: int = 0
+    start_ns: int = 0
+    """UNIX epoch."""
+    duration_ns: int = 0
+    target: str = ""
+    """The command line or `pid N` that was profiled."""
+    system: str = ""
+    """Operating system, release, machine."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """`dtrace-profiler`, `dtrace`, `python` (the target's) …"""
+    losses: Mapping[str, int] = field(default_factory=dict)
+    """What is missing, by name (`drops`, `walk_faults`, `truncated` …), in samples unless the name says else."""
+    notes: Sequence[str] = ()
+    """Sentences a person should read beside the numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    process_id: int
+    thread_id: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Lengths: `parent` and `frame` one entry a node; the four sample columns one entry a sample.
+
+    `parent[n] < n` for every node n, -1 for a root. `frame[n]` indexes `frames`. The same (parent, frame) pair
+    stands once. Samples without times (folded files) have `timestamp_ns` 0 and may carry large values.
+    """
+
+    frames: Sequence[StackFrame]
+    parent: array[int]
+    frame: array[int]
+    threads: Sequence[Thread]
+    timestamp_ns: array[int]
+    thread: array[int]
+    """Index into `threads`."""
+    node: array[int]
+    """The stack's leaf node."""
+    value: array[int]
+    meta: Meta
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    @property
+    def total(self) -> int:
+        """Sum of all values, in `meta.unit`."""
+        return sum(self.value)
+
+    def stack(self, node: int) -> tuple[StackFrame, ...]:
+        """The frames that end at this node, root first."""
+        out: list[StackFrame] = []
+        while node >= 0:
+            out.append(self.frames[self.frame[node]])
+            node = self.parent[node]
+        out.reverse()
+        return tuple(out)
+
+    def samples(self) -> Iterator[Sample]:
+        """Public samples in time order of arrival."""
+        period = 1_000_000_000 // self.meta.frequency_hz if self.meta.frequency_hz else 0
+        stacks: dict[int, tuple[StackFrame, ...]] = {}
+        for time, thread, node, value in zip(
+            self.timestamp_ns, self.thread, self.node, self.value, strict=True
+        ):
+            frames = stacks.get(node)
+            if frames is None:
+                frames = stacks[node] = self.stack(node)
+            who = self.threads[thread]
+            cpu = value if self.meta.unit == "nanoseconds" else value * period
+            yield Sample(who.thread_id, who.process_id, time, frames, cpu)
+
+    def stack_values(self) -> dict[int, int]:
+        """Leaf node → value summed over all samples."""
+        out: dict[int, int] = {}
+        for node, value in zip(self.node, self.value, strict=True):
+            out[node] = out.get(node, 0) + value
+        return out
