@@ -79,9 +79,7 @@ class PrivilegeError(EngineError):
 class DTraceFailed(EngineError):
     """`output` is dtrace's own text, verbatim; `status` its exit status (negative: a signal), None if unknown."""
 
-    def __init__(
-        self, message: str, *, output: str = "", status: int | None = None, remedy: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, output: str = "", status: int | None = None, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.output = output
         self.status = status

@@ -43,11 +43,7 @@ class Options:
                 f"frequency {frequency} Hz is out of range: DTrace samples at"
                 f" {MIN_FREQUENCY_HZ} to {MAX_FREQUENCY_HZ} Hz."
             )
-        if (
-            isinstance(self.depth, bool)
-            or not isinstance(self.depth, int)
-            or not 1 <= self.depth <= MAX_DEPTH
-        ):
+        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or not 1 <= self.depth <= MAX_DEPTH:
             raise UsageError(f"depth {self.depth!r} is out of range: 1 to {MAX_DEPTH} frames.")
         if self.duration_s is not None and not self.duration_s > 0:
             raise UsageError(f"duration {self.duration_s!r} s is out of range: it must be above 0.")

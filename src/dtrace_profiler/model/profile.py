@@ -88,9 +88,7 @@ class Profile:
         """Public samples in time order of arrival."""
         period = 1_000_000_000 // self.meta.frequency_hz if self.meta.frequency_hz else 0
         stacks: dict[int, tuple[StackFrame, ...]] = {}
-        for time, thread, node, value in zip(
-            self.timestamp_ns, self.thread, self.node, self.value, strict=True
-        ):
+        for time, thread, node, value in zip(self.timestamp_ns, self.thread, self.node, self.value, strict=True):
             frames = stacks.get(node)
             if frames is None:
                 frames = stacks[node] = self.stack(node)
