@@ -1,0 +1,93 @@
+// Frames put together to functions (or kept apart by line): what a box of the graph and a row of the table stand for.
+
+import { Column } from "./columns.js";
+import { KINDS, shadeOf } from "./palette.js";
+import { shown } from "./text.js";
+
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./palette.js").Kind} Kind */
+/** @typedef {"function" | "line"} By */
+
+/** @typedef {object} ProfiledFunction
+ * @property {string} name as it is
+ * @property {string} module
+ * @property {string} file
+ * @property {number} line its first line; by line: that line; 0 where not known
+ * @property {Kind} kind
+ * @property {string} label `name`, safe to show
+ * @property {string} moduleLabel `module`, safe to show
+ * @property {number} shade
+ */
+
+export class Functions {
+  /** @param {Store} store @param {By} by */
+  constructor(store, by) {
+    this.store = store;
+    this.by = by;
+    /** Frame → function. */
+    this.ofFrame = new Column(Int32Array);
+    /** @type {ProfiledFunction[]} */
+    this.list = [];
+    /** @type {Map<string, number>} */
+    this.ids = new Map();
+    /** @type {Int32Array | null} */
+    this.ranks = null;
+    this.extend();
+  }
+
+  get length() {
+    return this.list.length;
+  }
+
+  /** Takes the frames that came since. */
+  extend() {
+    const { strings, frames, frameCount } = this.store;
+    for (let frame = this.ofFrame.length; frame < frameCount; frame++) {
+      const name = frames.name.data[frame];
+      const module = frames.module.data[frame];
+      const file = frames.file.data[frame];
+      const kind = frames.kind.data[frame];
+      const line = this.by === "line" ? frames.line.data[frame] : frames.first_line.data[frame];
+      const key = `${kind} ${name} ${module} ${file} ${this.by === "line" ? line : 0}`;
+      let id = this.ids.get(key);
+      if (id === undefined) {
+        id = this.list.length;
+        this.ids.set(key, id);
+        this.list.push({
+          name: strings[name],
+          module: strings[module],
+          file: strings[file],
+          line,
+          kind: KINDS[kind],
+          label: shown(strings[name]) + (this.by === "line" && line ? `:${line}` : ""),
+          moduleLabel: shown(strings[module]),
+          shade: shadeOf(strings[module], strings[name]),
+        });
+        this.ranks = null;
+      }
+      this.ofFrame.push(id);
+    }
+  }
+
+  /** Function → its place in the order of names. */
+  ranksByName() {
+    if (!this.ranks || this.ranks.length !== this.list.length) {
+      const { list } = this;
+      const order = list.map((_, id) => id);
+      order.sort((a, b) => {
+        const x = list[a];
+        const y = list[b];
+        return compare(x.name, y.name) || compare(x.module, y.module) || compare(x.file, y.file) || x.line - y.line
+          || a - b;
+      });
+      this.ranks = new Int32Array(list.length);
+      for (let rank = 0; rank < order.length; rank++) this.ranks[order[rank]] = rank;
+    }
+    return this.ranks;
+  }
+}
+
+/** @param {string} a @param {string} b */
+function compare(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

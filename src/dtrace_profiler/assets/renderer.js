@@ -1,0 +1,200 @@
+// Draws a layout on a canvas. Knows colours and letters, nothing of mice and keys.
+
+import { ELIDED } from "./layout.js";
+import { KINDS, PALETTES, SHADES, mixed } from "./palette.js";
+
+/** @typedef {import("./layout.js").Layout} Layout */
+/** @typedef {import("./tree.js").CallTree} CallTree */
+/** @typedef {import("./palette.js").Kind} Kind */
+
+/** @typedef {object} Scene what one picture is made of
+ * @property {Layout} layout
+ * @property {CallTree} tree
+ * @property {Uint8Array | null} matches function → 1 where the search found it
+ * @property {number} zoomDepth rows above this one are the zoomed frame's callers
+ * @property {Kind | null} onlyKind the others are drawn faintly
+ * @property {string} rootLabel
+ * @property {boolean} flames row 0 at the bottom
+ * @property {number} scrollTop pixels of the whole picture above the canvas
+ * @property {number} contentHeight pixels of the whole picture
+ */
+
+const FONT = 'system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif';
+const PADDING = 5;
+/** A box narrower than this has no letters. */
+const NARROWEST_LABEL = 22;
+/** Letters that are looked at: wider boxes than these don't exist. */
+const MOST_LETTERS = 500;
+
+export class Renderer {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    const context = canvas.getContext("2d", { alpha: false });
+    if (!context) throw new Error("This browser can't draw on a canvas.");
+    this.canvas = canvas;
+    this.context = context;
+    this.width = 0;
+    this.height = 0;
+    this.rowHeight = 19;
+    this.fontSize = 12;
+    /** @type {Map<string, number>} */
+    this.widths = new Map();
+    this.setTheme("light");
+  }
+
+  /** @param {"light" | "dark"} theme */
+  setTheme(theme) {
+    const palette = PALETTES[theme];
+    this.palette = palette;
+    /** @type {string[]} kind × shade */
+    this.fills = KINDS.flatMap((kind) => palette.shades[kind]);
+    this.faint = this.fills.map((colour) => mixed(colour, palette.ground, theme === "dark" ? 0.35 : 0.28));
+    this.callers = this.fills.map((colour) => mixed(colour, palette.ground, theme === "dark" ? 0.6 : 0.55));
+    this.faintText = mixed(palette.text, palette.ground, 0.55);
+    this.rootFill = mixed(palette.text, palette.ground, 0.14);
+  }
+
+  /** @param {number} width @param {number} height CSS pixels @param {number} ratio device pixels a CSS pixel */
+  resize(width, height, ratio) {
+    const large = width >= 2400;
+    this.width = width;
+    this.height = height;
+    this.ratio = ratio;
+    this.rowHeight = large ? 23 : 19;
+    if (this.fontSize !== (large ? 14 : 12)) {
+      this.fontSize = large ? 14 : 12;
+      this.widths.clear();
+    }
+    const across = Math.max(1, Math.round(width * ratio));
+    const down = Math.max(1, Math.round(height * ratio));
+    if (this.canvas.width !== across || this.canvas.height !== down) {
+      this.canvas.width = across;
+      this.canvas.height = down;
+    }
+  }
+
+  /** The top of a row, from the top of the whole picture.
+   * @param {number} row @param {boolean} flames @param {number} contentHeight */
+  rowTop(row, flames, contentHeight) {
+    return flames ? contentHeight - (row + 1) * this.rowHeight : row * this.rowHeight;
+  }
+
+  /** @param {Scene} scene */
+  draw(scene) {
+    const { context, rowHeight, width, height } = this;
+    const { layout, flames, scrollTop, contentHeight } = scene;
+    const palette = /** @type {import("./palette.js").Palette} */ (this.palette);
+    const ratio = this.ratio ?? 1;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = palette.ground;
+    context.fillRect(0, 0, width, height);
+    context.font = `${this.fontSize}px ${FONT}`;
+    context.textBaseline = "middle";
+    context.direction = "ltr";
+    let first;
+    let last;
+    if (flames) {
+      first = Math.floor((contentHeight - scrollTop - height) / rowHeight);
+      last = Math.ceil((contentHeight - scrollTop) / rowHeight);
+    } else {
+      first = Math.floor(scrollTop / rowHeight);
+      last = Math.ceil((scrollTop + height) / rowHeight);
+    }
+    first = Math.max(0, first);
+    last = Math.min(layout.rowCount, last);
+    for (let row = first; row < last; row++) {
+      this.#row(scene, row, this.rowTop(row, flames, contentHeight) - scrollTop, palette);
+    }
+  }
+
+  /** @param {Scene} scene @param {number} row @param {number} top @param {import("./palette.js").Palette} palette */
+  #row(scene, row, top, palette) {
+    const { context, rowHeight, width } = this;
+    const { layout, tree, matches, zoomDepth, onlyKind } = scene;
+    const functions = tree.functions.list;
+    const fills = /** @type {string[]} */ (this.fills);
+    const faint = /** @type {string[]} */ (this.faint);
+    const callers = /** @type {string[]} */ (this.callers);
+    const tall = rowHeight - 1;
+    for (let box = layout.rows[row]; box < layout.rows[row + 1]; box++) {
+      const node = layout.node.data[box];
+      let x = layout.x.data[box];
+      let wide = layout.width.data[box];
+      if (x < 0) {
+        wide += x;
+        x = 0;
+      }
+      if (x + wide > width) wide = width - x;
+      if (wide <= 0) continue;
+      const drawn = wide > 3 ? wide - 1 : Math.max(wide, 0.6);
+      if (node === ELIDED) {
+        context.fillStyle = palette.elided;
+        context.fillRect(x, top + tall * 0.3, drawn, tall * 0.4);
+        continue;
+      }
+      let text = palette.text;
+      if (node === 0) {
+        context.fillStyle = /** @type {string} */ (this.rootFill);
+      } else {
+        const fn = functions[tree.fn.data[node]];
+        const colour = KINDS.indexOf(fn.kind) * SHADES + fn.shade;
+        if (matches && matches[tree.fn.data[node]]) {
+          context.fillStyle = palette.match;
+          text = palette.match_text;
+        } else if (matches || (onlyKind && onlyKind !== fn.kind)) {
+          context.fillStyle = faint[colour];
+          text = /** @type {string} */ (this.faintText);
+        } else if (row < zoomDepth) {
+          context.fillStyle = callers[colour];
+        } else {
+          context.fillStyle = fills[colour];
+        }
+      }
+      context.fillRect(x, top, drawn, tall);
+      if (wide >= NARROWEST_LABEL) this.#label(scene, node, x + PADDING, top + tall / 2 + 0.5, wide - 2 * PADDING, text);
+    }
+  }
+
+  /** @param {Scene} scene @param {number} node @param {number} x @param {number} y @param {number} room
+   * @param {string} colour */
+  #label(scene, node, x, y, room, colour) {
+    const { context } = this;
+    const fn = node === 0 ? null : scene.tree.functions.list[scene.tree.fn.data[node]];
+    const label = fn ? fn.label.slice(0, MOST_LETTERS) : scene.rootLabel;
+    const wide = this.#widthOf(label);
+    context.fillStyle = colour;
+    if (wide > room) {
+      const cut = this.#shortened(label, wide, room);
+      if (cut) context.fillText(cut, x, y);
+      return;
+    }
+    context.fillText(label, x, y);
+    const left = room - wide - 8;
+    if (!fn || !fn.module || left < 30) return;
+    const module = fn.moduleLabel.slice(0, MOST_LETTERS);
+    const moduleWidth = this.#widthOf(module);
+    context.globalAlpha = 0.72;
+    const text = moduleWidth <= left ? module : this.#shortened(module, moduleWidth, left);
+    if (text) context.fillText(text, x + wide + 8, y);
+    context.globalAlpha = 1;
+  }
+
+  /** @param {string} text */
+  #widthOf(text) {
+    let width = this.widths.get(text);
+    if (width === undefined) {
+      width = this.context.measureText(text).width;
+      this.widths.set(text, width);
+    }
+    return width;
+  }
+
+  /** As many letters as have room, and an ellipsis.
+   * @param {string} text @param {number} wide its width @param {number} room */
+  #shortened(text, wide, room) {
+    const ellipsis = this.#widthOf("…");
+    let count = Math.floor(((room - ellipsis) / wide) * text.length);
+    while (count > 0 && this.context.measureText(text.slice(0, count)).width + ellipsis > room) count--;
+    return count > 0 ? `${text.slice(0, count)}…` : "";
+  }
+}

@@ -1,0 +1,138 @@
+// All that the page knows of a profile: strings, frames, nodes, threads and values, as columns that only grow.
+//
+// Filled by one snapshot (`formats/page_data.py` describes it), then by deltas of the same form: new strings, frames,
+// nodes and threads once, and what was added to the values. Ids never change their meaning.
+
+import { Column, PairIndex } from "./columns.js";
+
+/** @typedef {{process_id: number, thread_id: number, name: string, samples: number, squares: number}} Thread
+ *  `samples`: how many samples it has; `squares`: the sum of their squared values. */
+/** @typedef {{engine: string, unit: "samples" | "nanoseconds", frequency_hz: number, start_ms: number,
+ *             duration_ns: number, target: string, system: string, versions: Record<string, string>,
+ *             losses: Record<string, number>, notes: string[], title: string}} Meta */
+/** @typedef {{name: number[], module: number[], file: number[], line: number[], first_line: number[],
+ *             kind: number[]}} FrameColumns `name`, `module`, `file`: indices of strings */
+/** @typedef {{thread: number[], node: number[], value: number[]}} ValueColumns */
+/** @typedef {{version: number, seq: number, strings: string[], frames: FrameColumns,
+ *             nodes: {parent: number[], frame: number[]}, threads: Thread[], values: ValueColumns,
+ *             elided: ValueColumns, elided_nodes: number, meta: Meta}} Snapshot */
+/** @typedef {Partial<Omit<Snapshot, "seq">> & {seq: number}} Delta
+ *  `threads` replaces the whole list, `values` and `elided` are added to what is there. */
+
+export const DATA_VERSION = 1;
+
+/** One value for each pair of thread and node. */
+class Values {
+  constructor() {
+    this.thread = new Column(Int32Array);
+    this.node = new Column(Int32Array);
+    this.value = new Column(Float64Array);
+    this.rows = new PairIndex(this.thread, this.node);
+  }
+
+  get length() {
+    return this.value.length;
+  }
+
+  /** @param {ValueColumns} columns */
+  add(columns) {
+    for (let i = 0; i < columns.value.length; i++) {
+      const thread = columns.thread[i];
+      const node = columns.node[i];
+      const row = this.rows.find(thread, node);
+      if (row >= 0) {
+        this.value.data[row] += columns.value[i];
+      } else {
+        this.rows.add(thread, node, this.length);
+        this.thread.push(thread);
+        this.node.push(node);
+        this.value.push(columns.value[i]);
+      }
+    }
+  }
+}
+
+export class Store {
+  /** @param {Snapshot} snapshot */
+  constructor(snapshot) {
+    if (snapshot.version !== DATA_VERSION) {
+      throw new Error(`This page reads profiles of version ${DATA_VERSION}, and this one is of ${snapshot.version}.`);
+    }
+    /** @type {string[]} */
+    this.strings = [];
+    this.frames = {
+      name: new Column(Int32Array),
+      module: new Column(Int32Array),
+      file: new Column(Int32Array),
+      line: new Column(Int32Array),
+      first_line: new Column(Int32Array),
+      kind: new Column(Uint8Array),
+    };
+    this.nodes = { parent: new Column(Int32Array), frame: new Column(Int32Array) };
+    /** @type {Thread[]} */
+    this.threads = [];
+    /** Values of a node itself. */
+    this.values = new Values();
+    /** Values of a node's callees that were too small for this file; node -1: of the root's. */
+    this.elided = new Values();
+    this.elidedNodes = 0;
+    this.meta = snapshot.meta;
+    this.seq = -1;
+    this.apply(snapshot);
+  }
+
+  /** Takes what is new. One that is known already is left alone, so that nothing is counted twice.
+   * @param {Delta} delta
+   * @returns {boolean} whether it was new */
+  apply(delta) {
+    if (delta.seq <= this.seq) return false;
+    this.seq = delta.seq;
+    if (delta.strings) for (const text of delta.strings) this.strings.push(text);
+    if (delta.frames) {
+      for (const name of /** @type {(keyof FrameColumns)[]} */ (Object.keys(this.frames))) {
+        this.frames[name].extend(delta.frames[name]);
+      }
+    }
+    if (delta.nodes) {
+      this.nodes.parent.extend(delta.nodes.parent);
+      this.nodes.frame.extend(delta.nodes.frame);
+    }
+    if (delta.threads) this.threads = delta.threads;
+    if (delta.values) this.values.add(delta.values);
+    if (delta.elided) this.elided.add(delta.elided);
+    if (delta.elided_nodes) this.elidedNodes = delta.elided_nodes;
+    if (delta.meta) this.meta = delta.meta;
+    return true;
+  }
+
+  get nodeCount() {
+    return this.nodes.parent.length;
+  }
+
+  get frameCount() {
+    return this.frames.name.length;
+  }
+
+  /** How many samples the profile has.
+   * @param {ReadonlySet<number> | null} threads only of these; null: of all */
+  samples(threads) {
+    let count = 0;
+    this.threads.forEach((thread, index) => {
+      if (!threads || threads.has(index)) count += thread.samples;
+    });
+    return count;
+  }
+
+  /** How many samples of equal value would tell as much as these: the n of the sampling error (Kish's effective
+   * sample size, (Σ value)² / Σ value²; samples that all count 1: their number).
+   * @param {ReadonlySet<number> | null} threads only of these; null: of all
+   * @param {number} total the sum of their values */
+  effectiveSamples(threads, total) {
+    if (this.meta.unit === "samples") return total;
+    let squares = 0;
+    this.threads.forEach((thread, index) => {
+      if (!threads || threads.has(index)) squares += thread.squares;
+    });
+    return squares > 0 ? (total * total) / squares : 0;
+  }
+}

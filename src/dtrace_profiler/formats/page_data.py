@@ -1,0 +1,211 @@
+"""A profile as the page gets it: plain JSON, strings once, everything else as columns of integers.
+
+    version     1; a page refuses others
+    seq         0 for a file; a running profiler counts its snapshots and deltas
+    strings     every text once
+    frames      name, module, file (indices of strings), line, first_line, kind (index of KINDS): a column each.
+                Frames that differ only by address are one
+    nodes       parent (-1: none; smaller than the node), frame: a column each
+    threads     process_id, thread_id, name, samples (how many), squares (Σ value², for the sampling error)
+    values      thread, node, value: a column each, a row a (thread, node) with samples: the stacks' own values
+    elided      the same for what was left out below a node; node -1: below the root
+    elided_nodes  how many nodes were left out
+    meta        what `Meta` holds; start_ms instead of start_ns, for JSON's numbers end at 2^53
+
+The sum of `values` and `elided` is the profile's total, whatever was left out. A delta has the same form.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from dtrace_profiler.formats.palette import KINDS
+from dtrace_profiler.model.profile import Profile
+
+VERSION = 1
+MAX_NODES = 120_000
+"""More than can be told apart on any screen, and what the page still draws without a stutter (bench_render.py)."""
+
+_KIND_INDEX = {kind: index for index, kind in enumerate(KINDS)}
+
+Columns = dict[str, list[int]]
+
+
+def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MAX_NODES) -> dict[str, Any]:
+    """The profile for `json.dumps`. Nodes without value are left out; of more than `max_nodes` the largest stay."""
+    frame_ids, kept_frames = _frames_without_address(profile)
+    node_ids, parents, frames = _nodes(profile, frame_ids)
+    count = len(parents)
+    samples = [0] * len(profile.threads)
+    squares = [0] * len(profile.threads)
+    sums: dict[int, int] = {}
+    """thread * count + node → value"""
+    for thread, leaf, value in zip(profile.thread, profile.node, profile.value, strict=True):
+        samples[thread] += 1
+        squares[thread] += value * value
+        key = thread * count + node_ids[leaf]
+        sums[key] = sums.get(key, 0) + value
+    kept, elided_nodes = _kept_nodes(parents, sums, max_nodes)
+    values, elided = _value_columns(parents, sums, kept)
+    strings = _Strings()
+    new_frames: dict[int, int] = {}
+    nodes: Columns = {"parent": [], "frame": []}
+    for node in range(count):
+        if kept[node] < 0:
+            continue
+        parent = parents[node]
+        nodes["parent"].append(kept[parent] if parent >= 0 else -1)
+        nodes["frame"].append(new_frames.setdefault(frames[node], len(new_frames)))
+    columns: Columns = {name: [] for name in ("name", "module", "file", "line", "first_line", "kind")}
+    for frame in new_frames:
+        source = profile.frames[kept_frames[frame]]
+        columns["name"].append(strings.add(source.function_name))
+        columns["module"].append(strings.add(source.module_name))
+        columns["file"].append(strings.add(source.file))
+        columns["line"].append(source.line)
+        columns["first_line"].append(source.first_line)
+        columns["kind"].append(_KIND_INDEX[source.kind])
+    return {
+        "version": VERSION,
+        "seq": 0,
+        "strings": strings.list,
+        "frames": columns,
+        "nodes": nodes,
+        "threads": [
+            {
+                "process_id": thread.process_id,
+                "thread_id": thread.thread_id,
+                "name": thread.name,
+                "samples": samples[index],
+                "squares": squares[index],
+            }
+            for index, thread in enumerate(profile.threads)
+        ],
+        "values": values,
+        "elided": elided,
+        "elided_nodes": elided_nodes,
+        "meta": _meta(profile, title),
+    }
+
+
+def _meta(profile: Profile, title: str | None) -> dict[str, Any]:
+    meta = profile.meta
+    return {
+        "title": title or "",
+        "engine": meta.engine,
+        "unit": meta.unit,
+        "frequency_hz": meta.frequency_hz,
+        "start_ms": meta.start_ns // 1_000_000,
+        "duration_ns": meta.duration_ns,
+        "target": meta.target,
+        "system": meta.system,
+        "versions": dict(meta.versions),
+        "losses": dict(meta.losses),
+        "notes": list(meta.notes),
+    }
+
+
+class _Strings:
+    def __init__(self) -> None:
+        self.list: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    def add(self, text: str) -> int:
+        index = self._ids.get(text)
+        if index is None:
+            index = self._ids[text] = len(self.list)
+            self.list.append(text)
+        return index
+
+
+def _frames_without_address(profile: Profile) -> tuple[list[int], list[int]]:
+    """Frame → id shared by those that differ only by address, and id → one such frame."""
+    ids: dict[tuple[object, ...], int] = {}
+    of_frame: list[int] = []
+    kept: list[int] = []
+    for index, frame in enumerate(profile.frames):
+        key = (frame.function_name, frame.module_name, frame.file, frame.line, frame.first_line, frame.kind)
+        found = ids.setdefault(key, len(kept))
+        if found == len(kept):
+            kept.append(index)
+        of_frame.append(found)
+    return of_frame, kept
+
+
+def _nodes(profile: Profile, frame_ids: list[int]) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    """The prefix tree over the shared frames: old node → new node, and the new parents and frames."""
+    if len(set(frame_ids)) == len(frame_ids):
+        return range(len(profile.parent)), profile.parent, [frame_ids[frame] for frame in profile.frame]
+    ids: dict[tuple[int, int], int] = {}
+    of_node = array("i")
+    parents = array("i")
+    frames = array("i")
+    for old_parent, old_frame in zip(profile.parent, profile.frame, strict=True):
+        parent = of_node[old_parent] if old_parent >= 0 else -1
+        frame = frame_ids[old_frame]
+        node = ids.setdefault((parent, frame), len(parents))
+        if node == len(parents):
+            parents.append(parent)
+            frames.append(frame)
+        of_node.append(node)
+    return of_node, parents, frames
+
+
+def _kept_nodes(parents: Sequence[int], sums: dict[int, int], max_nodes: int) -> tuple[list[int], int]:
+    """Node → its number among those kept, -1 for the others; and how many nodes with a value are left out.
+
+    A parent's total is never below its child's, and its number is smaller: the largest nodes, taken in the order of
+    their numbers where totals are equal, are whole paths from the root.
+    """
+    count = len(parents)
+    totals = [0] * count
+    for key, value in sums.items():
+        totals[key % count] += value
+    for node in range(count - 1, -1, -1):
+        if (parent := parents[node]) >= 0:
+            totals[parent] += totals[node]
+    alive = count - totals.count(0)
+    least, of_least = 1, alive
+    if alive > max_nodes:
+        largest = sorted(totals, reverse=True)
+        least = largest[max_nodes - 1] if max_nodes else largest[0] + 1
+        of_least = max_nodes - sum(1 for total in largest[:max_nodes] if total > least)
+    kept = [-1] * count
+    number = 0
+    for node, total in enumerate(totals):
+        if total < least:
+            continue
+        if total == least:
+            if of_least == 0:
+                continue
+            of_least -= 1
+        kept[node] = number
+        number += 1
+    return kept, alive - number
+
+
+def _value_columns(parents: Sequence[int], sums: dict[int, int], kept: list[int]) -> tuple[Columns, Columns]:
+    count = len(parents)
+    values: Columns = {"thread": [], "node": [], "value": []}
+    left_out: dict[tuple[int, int], int] = {}
+    for key, value in sums.items():
+        if not value:
+            continue
+        thread, node = divmod(key, count)
+        if kept[node] >= 0:
+            values["thread"].append(thread)
+            values["node"].append(kept[node])
+            values["value"].append(value)
+            continue
+        while node >= 0 and kept[node] < 0:
+            node = parents[node]
+        above = (thread, kept[node] if node >= 0 else -1)
+        left_out[above] = left_out.get(above, 0) + value
+    elided: Columns = {
+        "thread": [thread for thread, _ in left_out],
+        "node": [node for _, node in left_out],
+        "value": list(left_out.values()),
+    }
+    return values, elided
