@@ -1,0 +1,132 @@
+"""A program that answers like dtrace, or fails like it, on command.
+
+`install(directory, ...)` writes an executable called `dtrace` there, with its behaviour baked in (no environment
+needed, so that it works through sudo too) and returns its path. Point DTRACE_PROFILER_DTRACE or PATH at it.
+
+    install(tmp_path, version="D 2.0.4")                        an old one
+    install(tmp_path, version_mode="hang")                      never answers -V
+    install(tmp_path, stderr="dtrace: ...\\n", status=1)         says that and ends
+    install(tmp_path, stdout="...", then="wait")                prints that, waits for SIGINT or SIGTERM, ends with 0
+    install(tmp_path, stdout="...", then="ignore")              the same, but signals don't end it
+    install(tmp_path, delay_s=3, ...)                           is slow before it says anything
+    install(tmp_path, garbage_bytes=10_000_000)                 random bytes on stdout
+    install(tmp_path, stdout="...", then="kill")                ends by SIGKILL after stdout
+
+`calls(path)` gives what it was called with and by whom, one dictionary a call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shlex
+import signal
+import stat
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+SYSTEMTAP_USAGE = "Usage /usr/bin/dtrace [--help] [-h | -G] [-C [-I<Path>]] -s File.d [-o <File>]\n"
+
+
+@dataclass(kw_only=True)
+class Behaviour:
+    version: str = "D 2.0.7"
+    """What stands after `dtrace: ` in the answer to -V."""
+    version_mode: Literal["answer", "hang", "garbage", "systemtap", "flood"] = "answer"
+    delay_s: float = 0.0
+    """Silence before anything is printed."""
+    stdout: str = ""
+    stderr: str = ""
+    garbage_bytes: int = 0
+    """Random bytes printed to stdout after `stdout`."""
+    then: Literal["exit", "wait", "ignore", "kill"] = "exit"
+    """`wait`: until SIGINT or SIGTERM, then prints `last_stdout`. `ignore`: for ever, both signals ignored."""
+    last_stdout: str = ""
+    lives_s: float = 0.0
+    """How long it lives before `then` of `exit` and `kill`."""
+    status: int = 0
+
+
+def install(directory: Path, name: str = "dtrace", **behaviour: Any) -> Path:
+    """Writes an executable `directory/name` of this `Behaviour`; its path."""
+    made = Behaviour(**behaviour)
+    path = directory / name
+    log = directory / (name + ".calls")
+    path.write_text(
+        "#!/bin/sh\n"
+        f"exec {shlex.quote(sys.executable)} -I -S {shlex.quote(str(Path(__file__).resolve()))}"
+        f' {shlex.quote(json.dumps(asdict(made)))} {shlex.quote(str(log))} "$@"\n'
+    )
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+def calls(path: Path) -> list[dict[str, Any]]:
+    """Every call so far but -V: `{"args": [...], "pid": int, "uid": int}`."""
+    log = path.with_name(path.name + ".calls")
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def main(behaviour: Behaviour, log: Path, args: list[str]) -> int:
+    if args == ["-V"]:
+        return answer_version(behaviour)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if behaviour.then == "ignore" else stop)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour.then == "ignore" else stop)
+    with log.open("a") as file:
+        file.write(json.dumps({"args": args, "pid": os.getpid(), "uid": os.getuid()}) + "\n")
+    try:
+        perform(behaviour)
+    except Stopped:
+        write(1, behaviour.last_stdout.encode())
+    if behaviour.then == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return behaviour.status
+
+
+def perform(behaviour: Behaviour) -> None:
+    time.sleep(behaviour.delay_s)
+    write(2, behaviour.stderr.encode())
+    write(1, behaviour.stdout.encode())
+    write(1, random.Random(7).randbytes(behaviour.garbage_bytes))
+    if behaviour.then in ("wait", "ignore"):
+        while True:
+            time.sleep(3600)
+    time.sleep(behaviour.lives_s)
+
+
+def answer_version(behaviour: Behaviour) -> int:
+    match behaviour.version_mode:
+        case "hang":
+            time.sleep(3600)
+        case "garbage":
+            write(1, bytes(range(256)) * 40)
+        case "systemtap":
+            write(2, SYSTEMTAP_USAGE.encode())
+            return 1
+        case "flood":
+            while True:
+                write(1, b"y\n" * 4096)
+        case "answer":
+            write(1, f"dtrace: {behaviour.version}\n".encode())
+    return 0
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop(*_: object) -> None:
+    raise Stopped
+
+
+def write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main(Behaviour(**json.loads(sys.argv[1])), Path(sys.argv[2]), sys.argv[3:]))
