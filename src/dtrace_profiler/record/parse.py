@@ -1,0 +1,201 @@
+"""What our D program prints, bytes in any chunks → records. Pure: no I/O, knows no operating system.
+
+The forms are those of `record.program`. Anything else on a line of its own is a `Notice`: never an error, since
+dtrace may add a line of its own, and a recording may have been cut short or damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class SampleRecord(NamedTuple):
+    timestamp_ns: int
+    process_id: int
+    thread_id: int
+    """As the thread itself sees it."""
+    host_thread_id: int
+    native: int
+    kernel: int
+    python: int
+    """0: no Python frame; 1: the walk met an unreadable address; else a `PythonStack`."""
+    pc: int
+
+
+class NativeStack(NamedTuple):
+    """`frames` leaf first, as dtrace wrote them: `file:0xOFFSET`, `0xADDRESS`, module`symbol+0xOFFSET."""
+
+    number: int
+    frames: tuple[bytes, ...]
+    kernel: bool
+
+
+class PythonStack(NamedTuple):
+    """`frames` leaf first: (code object, instruction)."""
+
+    number: int
+    generation: int
+    next_frame: int
+    """Not 0: the stack goes on, deeper than the walk."""
+    frames: tuple[tuple[int, int], ...]
+
+
+class ProcessEvent(NamedTuple):
+    """`what`: exec, fork (child is set) or exit; begin and end of the sampling itself have process_id 0."""
+
+    what: str
+    timestamp_ns: int
+    process_id: int = 0
+    child: int = 0
+
+
+class Fact(NamedTuple):
+    """A `#` line of a recording, without the `#`."""
+
+    text: bytes
+
+
+class Notice(NamedTuple):
+    """A line that is none of ours."""
+
+    text: bytes
+
+
+Record = SampleRecord | NativeStack | PythonStack | ProcessEvent | Fact | Notice
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is cut: our longest, an H record of 768 frames, has 26 kB."""
+
+
+@dataclass(slots=True)
+class Parser:
+    """Feed it bytes as they come; `close` ends the last record.
+
+    A record is yielded as soon as its line has ended; a stack, when the line after its last frame begins.
+    """
+
+    _rest: bytes = b""
+    _stack: tuple[int, bool] | None = None
+    _frames: list[bytes] | None = None
+
+    def feed(self, data: bytes) -> Iterator[Record]:
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        if len(self._rest) > MAX_LINE_BYTES:
+            lines.append(self._rest[:MAX_LINE_BYTES])
+            self._rest = b""
+        for line in lines:
+            yield from self._line(line)
+
+    def close(self) -> Iterator[Record]:
+        """Only whole lines count: a last line without its newline may be half a number."""
+        self._rest = b""
+        yield from self._end_stack()
+
+    def _end_stack(self) -> Iterator[Record]:
+        if self._stack is not None and self._frames is not None:
+            yield NativeStack(self._stack[0], tuple(self._frames), self._stack[1])
+        self._stack = self._frames = None
+
+    def _line(self, line: bytes) -> Iterator[Record]:
+        kind = line[:2]
+        if kind == b"S ":
+            if self._stack is not None:
+                yield from self._end_stack()
+            record = _sample(line)
+            yield record if record is not None else Notice(line)
+            return
+        line = line.rstrip(b"\r ")
+        if not line:
+            # dtrace begins a printed stack with a newline of its own.
+            if self._frames:
+                yield from self._end_stack()
+            return
+        if self._frames is not None and not _is_record(line):
+            self._frames.append(line.lstrip())
+            return
+        yield from self._end_stack()
+        if kind in (b"N ", b"K "):
+            number = _hexadecimal(line[2:])
+            if number is not None:
+                self._stack, self._frames = (number, kind == b"K "), []
+                return
+        elif kind == b"H ":
+            stack = _python_stack(line)
+            if stack is not None:
+                yield stack
+                return
+        elif kind == b"# " or line == b"#":
+            yield Fact(line[2:])
+            return
+        elif kind in _EVENTS:
+            event = _event(line)
+            if event is not None:
+                yield event
+                return
+        yield Notice(line)
+
+
+_EVENTS = {b"B ": "begin", b"X ": "exec", b"F ": "fork", b"E ": "exit", b"Z ": "end"}
+_FIELDS = {"begin": 1, "end": 1, "exec": 2, "exit": 2, "fork": 3}
+
+
+def _is_record(line: bytes) -> bool:
+    return line[1:2] == b" " and line[:1] in b"SNKHXFEBZ#"
+
+
+def _hexadecimal(text: bytes) -> int | None:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return None
+
+
+def _sample(line: bytes) -> SampleRecord | None:
+    words = line.split()
+    if len(words) != 9:
+        return None
+    try:
+        return SampleRecord(
+            int(words[1]),
+            int(words[2]),
+            int(words[3]),
+            int(words[4]),
+            int(words[5], 16),
+            int(words[6], 16),
+            int(words[7], 16),
+            int(words[8], 16),
+        )
+    except ValueError:
+        return None
+
+
+def _python_stack(line: bytes) -> PythonStack | None:
+    words = line.split()
+    if len(words) < 4:
+        return None
+    try:
+        number, generation, next_frame = (int(word, 16) for word in words[1:4])
+        frames = []
+        for word in words[4:]:
+            code, _, instruction = word.partition(b":")
+            address = int(code, 16)
+            if not address:
+                break  # what follows is left over from an earlier sample
+            frames.append((address, int(instruction, 16)))
+    except ValueError:
+        return None
+    return PythonStack(number, generation, next_frame, tuple(frames))
+
+
+def _event(line: bytes) -> ProcessEvent | None:
+    what = _EVENTS[line[:2]]
+    try:
+        numbers = [int(word) for word in line.split()[1:]]
+    except ValueError:
+        return None
+    if len(numbers) != _FIELDS[what]:
+        return None
+    return ProcessEvent(what, *numbers)

@@ -1,0 +1,173 @@
+"""The running dtrace: started, read, stopped, and watched until it is gone.
+
+The only place that starts dtrace. Two threads read its pipes always, so that it never waits for us. It runs under a
+few lines of shell whose standard input only we hold: when we end, however that happens, the shell sees the end of
+its input and ends dtrace; and a dtrace that belongs to root can be stopped by an ordinary user through that pipe.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+# $1: seconds of grace; the rest: the command. Words on standard input: `stop`, `kill`; its end means both.
+# SIGTERM, because a shell starts its background jobs with SIGINT ignored, and dtrace leaves it so; both end dtrace
+# in the same way. A dtrace that had to be killed leaves its two uprobes behind: they are removed by name.
+_SUPERVISOR = r"""
+grace=$1; shift
+exec 3<&0 </dev/null
+"$@" 3<&- &
+child=$!
+(
+  exec >/dev/null 2>&1
+  word=
+  IFS= read -r word <&3
+  if [ "$word" != kill ]; then
+    kill -TERM $child
+    (sleep "$grace"; kill -KILL $child) <&- 3<&- &
+    timer=$!
+    while [ "$word" != kill ] && IFS= read -r word <&3; do :; done
+    if [ "$word" != kill ]; then wait $timer; fi
+    kill $timer
+  fi
+  kill -KILL $child
+) &
+watch=$!
+wait $child; status=$?
+kill $watch 2>/dev/null
+for events in /sys/kernel/debug/tracing/uprobe_events /sys/kernel/tracing/uprobe_events; do
+  if [ $status = 137 ] && [ -w $events ]; then
+    for name in BEGIN END ERROR; do echo "-:dt_${child}_dtrace/$name" >>$events; done 2>/dev/null
+  fi
+done
+exit $status
+"""
+
+READ_BYTES = 1 << 18
+STOP_GRACE_S = 10.0
+"""dtrace takes up to 5 s to end on a busy machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCommand:
+    """`elevation`: a prefix such as `sudo -n --`, empty for who may run dtrace as is."""
+
+    dtrace: str
+    arguments: Sequence[str]
+    elevation: Sequence[str] = ()
+    grace_s: float = STOP_GRACE_S
+
+    @property
+    def argv(self) -> list[str]:
+        shell = ["/bin/sh", "-c", _SUPERVISOR, "dtrace-profiler"]
+        return [*self.elevation, *shell, f"{self.grace_s:g}", self.dtrace, *self.arguments]
+
+
+class Session:
+    """One dtrace child. `on_output` and `on_errors` get its bytes as they come, each in a thread of its own.
+
+    `on_end` is called once, with the exit status, when both pipes are at their end and the child is reaped.
+    """
+
+    def __init__(
+        self,
+        command: SessionCommand,
+        *,
+        on_output: Callable[[bytes], None],
+        on_errors: Callable[[bytes], None],
+        on_end: Callable[[int], None],
+    ) -> None:
+        self._command = command
+        self._on_output = on_output
+        self._on_errors = on_errors
+        self._on_end = on_end
+        self._process: subprocess.Popen[bytes] | None = None
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self.ended = threading.Event()
+
+    @property
+    def threads(self) -> Sequence[threading.Thread]:
+        return tuple(self._threads)
+
+    @property
+    def process_id(self) -> int:
+        """Of the child we started: the shell, or sudo."""
+        return 0 if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Returns at once. Raises OSError when not even the shell can be started."""
+        # A group of its own: a Ctrl-C on the terminal is for us and the target, we then stop dtrace in our time.
+        self._process = subprocess.Popen(
+            self._command.argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,
+        )
+        errors = self._thread("errors", self._read_errors)
+        self._thread("output", self._read_output, errors)
+
+    def _thread(self, name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=run, args=arguments, name=f"dtrace-profiler-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def _read_output(self, errors: threading.Thread) -> None:
+        process = self._process
+        assert process is not None and process.stdout is not None
+        with process.stdout as pipe:
+            while data := pipe.read(READ_BYTES):
+                self._on_output(data)
+        errors.join()
+        status = process.wait()
+        self._close_input()
+        self.ended.set()
+        self._on_end(status)
+
+    def _read_errors(self) -> None:
+        process = self._process
+        assert process is not None and process.stderr is not None
+        with process.stderr as pipe:
+            while data := pipe.read(READ_BYTES):
+                self._on_errors(data)
+
+    def _close_input(self) -> None:
+        with self._lock:
+            process = self._process
+            if process is not None and process.stdin is not None and not process.stdin.closed:
+                try:
+                    process.stdin.close()
+                except OSError:
+                    pass
+
+    def _say(self, word: bytes) -> None:
+        with self._lock:
+            process = self._process
+            if process is None or process.stdin is None or process.stdin.closed:
+                return
+            try:
+                process.stdin.write(word + b"\n")
+            except OSError:
+                pass
+
+    def stop(self) -> None:
+        """Ask dtrace to end. Returns at once; it is killed when its grace is over."""
+        self._say(b"stop")
+
+    def kill(self) -> None:
+        """End it now. What it had not yet printed is lost."""
+        self._say(b"kill")
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the child is gone and all of its output was handed over."""
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return self.ended.is_set()
