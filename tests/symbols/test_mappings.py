@@ -169,10 +169,10 @@ class TestRefresh:
     def test_the_past_is_bounded(self, tmp_path: Path) -> None:
         space = AddressSpace(7, proc=str(tmp_path))
         for number in range(3):
-            lines = [f"{at:x}000-{at:x}800 r-xp 00000000 00:00 {number}\n" for at in range(0x1000, 0x1C00)]
+            lines = [f"1{at:03x}000-1{at:03x}800 r-xp 00000000 08:01 {number + 1} /{at}\n" for at in range(900)]
             write_process(tmp_path, 7, "".join(lines).encode())
             assert space.refresh()
-        assert len(space._past) == 4096
+        assert len(space._past) == 1024
 
     @pytest.mark.parametrize("how", ["empty", "gone", "reused"])
     def test_an_ended_process_keeps_its_mappings(self, tmp_path: Path, how: str) -> None:

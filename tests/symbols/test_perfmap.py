@@ -177,7 +177,7 @@ def test_frames_of_a_jit(tmp_path: Path) -> None:
     space = AddressSpace.from_text(os.getpid(), b"1000-3000 r-xp 00000000 00:00 0\n")
     path = tmp_path / f"perf-{os.getpid()}.map"
     space.proc = "/proc"
-    with Symboliser(cache=SymbolCache(None), perf_map_folder=str(tmp_path)) as symboliser:
+    with Symboliser(cache=SymbolCache(None), perf_map_folder=str(tmp_path), perf_map_interval_s=0) as symboliser:
         (before,) = symboliser.frames(space, 0x2000, is_return_address=False)
         path.write_text("2000 10 first name\n")
         (first,) = symboliser.frames(space, 0x2000, is_return_address=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import gc
 import os
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ import pytest
 from compiled import CALLABLE, WAITER, need, space_of
 
 from dtrace_profiler.model.frame import FrameKind, StackFrame
-from dtrace_profiler.symbols import lines, objectfile
+from dtrace_profiler.symbols import lines, native, objectfile
 from dtrace_profiler.symbols.cache import SymbolCache
 from dtrace_profiler.symbols.mappings import AddressSpace
 from dtrace_profiler.symbols.native import Symboliser
@@ -253,8 +253,6 @@ class TestWhereFilesAre:
         vdso = next((mapping for mapping in space.mappings if mapping.path == "[vdso]"), None)
         if vdso is None:
             pytest.skip("this system has no vDSO")
-        library = ctypes.CDLL(None)
-        library.getauxval.restype = ctypes.c_ulong
         found = {
             name
             for address in range(vdso.start, vdso.end, 16)
@@ -282,6 +280,33 @@ class TestWhereFilesAre:
             for address in addresses[:6]:
                 assert names(narrow.frames(space, address, is_return_address=False)) == ["in_library"]
         assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_closed_answers_but_opens_nothing(self, compile_c: Build, start: Start, symboliser: Symboliser) -> None:
+        process, (outermost, local) = start(compile_c("-O2"))
+        space = space_of(process)
+        known = symboliser.frames(space, outermost, is_return_address=False)
+        symboliser.close()
+        assert symboliser.frames(space, outermost, is_return_address=False) == known
+        assert names(symboliser.frames(space, local, is_return_address=False)) == ["local_function"]  # the same file
+        before = len(os.listdir("/proc/self/fd"))
+        libc = next(m for m in space.executable_mappings() if "libc" in m.name)
+        (frame,) = symboliser.frames(space, libc.start, is_return_address=False)
+        assert frame.function_name.startswith("0x")
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_files_of_forgotten_processes_are_released(
+        self, compile_c: Build, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(native, "MAX_IDLE_FILES", 2)
+        with Symboliser(cache=SymbolCache(None), max_open_files=2) as small:
+            for number in range(4):
+                process, (outermost, _) = start(compile_c("-O1", name=f"program{number}"))
+                space = space_of(process)
+                assert names(small.frames(space, outermost, is_return_address=False)) == ["outermost"]
+                del space
+                gc.collect()
+            assert len(small._objects) <= 4
+            assert len(small._processes) == 0
 
     def test_code_mapped_later(self, compile_c: Build, start: Start, symboliser: Symboliser) -> None:
         begin = "int main(int argc, char **argv) {"

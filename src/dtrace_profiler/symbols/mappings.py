@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _DELETED = " (deleted)"
-_MAX_HISTORY = 4096
-"""Mappings kept of those that are gone. A JIT that maps and unmaps for days must not fill our memory."""
+_MAX_HISTORY = 1024
+"""Mappings of files kept of those that are gone: a program that loads plugins for days must not fill our memory."""
 
 
 class Mapping(NamedTuple):
@@ -173,7 +173,7 @@ class AddressSpace:
             return False
         present = set(mappings)
         for old in self._mappings:
-            if old.executable and old not in present:
+            if old.executable and old.is_file and old not in present:
                 self._past.pop(old, None)
                 self._past[old] = None
         while len(self._past) > _MAX_HISTORY:
@@ -184,7 +184,7 @@ class AddressSpace:
         return True
 
     def find(self, address: int) -> Mapping | None:
-        """The mapping that holds this address now, else the last one that did and could be executed."""
+        """The mapping that holds this address now, else the last file that was mapped there to be executed."""
         index = bisect_right(self._starts, address) - 1
         if index >= 0 and address < self._mappings[index].end:
             return self._mappings[index]

@@ -8,11 +8,12 @@ address in them is asked for, once for all processes that map them.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.symbols.cache import SymbolCache, default_directory
@@ -29,6 +30,10 @@ JIT_MODULE = "[jit]"
 """Module of functions that a JIT compiler named in its perf map."""
 MAX_OPEN_FILES = 128
 """Descriptors kept for files whose tables nobody asked for yet."""
+MAX_IDLE_FILES = 256
+"""Files kept that no known process maps any more: the next process will map most of them again."""
+PERF_MAP_INTERVAL_S = 0.005
+"""A perf map is not looked at more often, or code without names would cost system calls for every frame."""
 _MAX_MEMO = 1 << 17
 
 _FileKey = tuple[str, tuple[int, int], int]
@@ -42,6 +47,7 @@ class _Process:
         self.generation = -1
         self.files: dict[_FileKey, ObjectFile | None] = {}
         self.perf_map = PerfMap(space.pid, proc=space.proc, folder=perf_map_folder)
+        self.perf_map_read_s = float("-inf")
         self.memo: dict[int, tuple[StackFrame, ...]] = {}
 
 
@@ -61,6 +67,7 @@ class Symboliser:
         max_debug_bytes: int = MAX_DEBUG_BYTES,
         max_open_files: int = MAX_OPEN_FILES,
         perf_map_folder: str = "/tmp",
+        perf_map_interval_s: float = PERF_MAP_INTERVAL_S,
     ) -> None:
         self._debug_directories = tuple(debug_directories)
         self._cache = cache if cache is not None else SymbolCache(default_directory())
@@ -68,9 +75,12 @@ class Symboliser:
         self._max_debug_bytes = max_debug_bytes
         self._max_open_files = max_open_files
         self._perf_map_folder = perf_map_folder
+        self._perf_map_interval_s = perf_map_interval_s
+        self._closed = False
         self._lock = threading.RLock()
         self._processes: WeakKeyDictionary[AddressSpace, _Process] = WeakKeyDictionary()
-        self._objects: dict[_Identity, ObjectFile] = {}
+        self._objects: WeakValueDictionary[_Identity, ObjectFile] = WeakValueDictionary()
+        self._recent: OrderedDict[_Identity, ObjectFile] = OrderedDict()
         self._waiting: OrderedDict[_Identity, ObjectFile] = OrderedDict()
         """Open, but not read yet; the oldest first."""
 
@@ -129,7 +139,10 @@ class Symboliser:
             if item.is_elf:
                 module = mapping.name
                 return tuple(StackFrame(f.name, module, address, f.file, f.line, 0, f.kind) for f in functions), True
-        process.perf_map.refresh()
+        now = time.monotonic()
+        if now - process.perf_map_read_s >= self._perf_map_interval_s:
+            process.perf_map.refresh()
+            process.perf_map_read_s = now
         code = process.perf_map.lookup(place)
         if code is not None and code.name:
             name = demangle_name(code.name, arguments=self._arguments)
@@ -166,6 +179,7 @@ class Symboliser:
         if item is not None and not item.closed:
             if isinstance(source, FileSource):
                 source.close()
+            self._keep(identity, item)
             return item
         item = self._objects[identity] = ObjectFile(
             source,
@@ -176,9 +190,16 @@ class Symboliser:
             arguments=self._arguments,
             max_debug_bytes=self._max_debug_bytes,
         )
+        self._keep(identity, item)
         if isinstance(source, FileSource):
             self._limit_descriptors(identity, item)
         return item
+
+    def _keep(self, identity: _Identity, item: ObjectFile) -> None:
+        self._recent[identity] = item
+        self._recent.move_to_end(identity)
+        if len(self._recent) > MAX_IDLE_FILES:
+            self._recent.popitem(last=False)
 
     def _limit_descriptors(self, identity: _Identity, item: ObjectFile) -> None:
         self._waiting[identity] = item
@@ -194,12 +215,13 @@ class Symboliser:
     def problems(self) -> list[str]:
         """Why names or lines are missing, a sentence a file."""
         with self._lock:
-            return [problem for item in self._objects.values() for problem in item.problems]
+            return [problem for item in list(self._objects.values()) for problem in item.problems]
 
     def close(self) -> None:
         """Release descriptors and child programs. What was resolved stays known; nothing new is opened for it."""
         with self._lock:
-            for item in self._objects.values():
+            self._closed = True
+            for item in list(self._objects.values()):
                 item.close()
             self._waiting.clear()
 
