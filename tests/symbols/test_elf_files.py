@@ -13,8 +13,9 @@ from compiled import CALLABLE, WAITER, need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtrace_profiler.symbols.elf import ElfError, ElfFile
+from dtrace_profiler.symbols.elf import ElfError, ElfFile, Section
 from dtrace_profiler.symbols.extents import build_table, mini_debug_file
+from dtrace_profiler.symbols.plt import _targets_aarch64
 from dtrace_profiler.symbols.source import BytesSource
 from dtrace_profiler.symbols.table import Extent, SymbolTable
 
@@ -88,6 +89,27 @@ class TestNames:
                 stubs[int(address, 16)] = name[1:-2]
         assert "printf@plt" in stubs.values() or "__printf_chk@plt" in stubs.values()
         assert {address: table.lookup(address) for address in stubs} == stubs
+
+    def test_plt_of_aarch64(self) -> None:
+        # adrp x16, 0x410000; ldr x17, [x16, #4088]; add x16, x16, #0xff8; br x17 (as GNU ld writes it)
+        stub = bytes.fromhex("90000090 11fe47f9 10e23f91 20021fd6")
+        section = Section(".plt", 1, 6, 0x4005C0, 0, 0x50, 0, 0, 16)
+        header = bytes.fromhex("1f2003d5") * 8
+        assert list(_targets_aarch64(header + stub, section)) == [(0x4005E0, 0x4005F0, 0x410FF8)]
+
+    def test_stripped_cpp_with_exceptions(self, compile_c: Build) -> None:
+        need("strip")
+        source = """
+        #include <cstdio>
+        struct Guard { ~Guard() { std::puts("left"); } };
+        __attribute__((noinline)) int throws(int n) { Guard guard; if (n > 1) throw n; return n; }
+        int main(int argc, char **) { try { return throws(argc); } catch (int n) { return n; } }
+        """
+        path = compile_c("-O1", source=source, compiler="g++")
+        start, size = nm(path)["_Z6throwsi"]
+        subprocess.run(["strip", str(path)], check=True)
+        table = build_table(read(path))
+        assert {table.lookup(at) for at in range(start, start + size)} == {f"0x{start:x}"}
 
     def test_stripped_file_has_ranges_of_functions(self, compile_c: Build) -> None:
         need("strip")

@@ -89,8 +89,11 @@ def test_broken_lines_are_skipped_and_counted(perf_map: PerfMap, path: Path, lin
     assert len(perf_map) == 1
 
 
-@given(st.lists(st.tuples(st.integers(1, 2000), st.integers(1, 40)), max_size=700), st.integers(0, 700))
-def test_last_entry_wins(tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, int]], cut: int) -> None:
+@pytest.mark.parametrize("merge_after", [0, 3, 256])
+@given(entries=st.lists(st.tuples(st.integers(1, 60), st.integers(1, 40)), max_size=30), cut=st.integers(0, 30))
+def test_last_entry_wins(
+    tmp_path_factory: pytest.TempPathFactory, merge_after: int, entries: list[tuple[int, int]], cut: int
+) -> None:
     folder = tmp_path_factory.mktemp("map")
     perf_map = PerfMap(PID, proc=str(folder), folder=str(folder))
     perf_map._owners = frozenset({os.geteuid()})
@@ -102,8 +105,10 @@ def test_last_entry_wins(tmp_path_factory: pytest.TempPathFactory, entries: list
         for part in (lines[:cut], lines[cut:]):
             file.writelines(part)
             file.flush()
-            perf_map.refresh()
-    assert {at: found for at in range(2050) if (found := name(perf_map, at))} == expected
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("dtrace_profiler.symbols.perfmap._MERGE_AFTER", merge_after)
+                perf_map.refresh()
+    assert {at: found for at in range(110) if (found := name(perf_map, at))} == expected
 
 
 @given(st.binary(max_size=500))

@@ -13,8 +13,12 @@ from bisect import bisect_right
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from dtrace_profiler.symbols.source import FileSource
+
 MAX_BYTES = 256 << 20
 """What follows in a longer file is not read."""
+_MERGE_AFTER = 256
+"""New entries that are searched one by one before they are sorted in with the rest."""
 _MAX_NAME_BYTES = 4096
 _MAX_LINE_BYTES = 1 << 16
 _MAX_ADDRESS = (1 << 64) - 1
@@ -62,22 +66,25 @@ class PerfMap:
 
     def refresh(self) -> bool:
         """Read what was added; whether anything was. Never raises."""
-        descriptor = self._open()
-        if descriptor is None:
+        try:
+            source = self._open()
+        except OSError:
+            return False
+        if source is None:
             return False
         try:
-            return self._read(descriptor)
+            return self._read(source)
         except OSError:
             return False
         finally:
-            os.close(descriptor)
+            source.close()
 
-    def _open(self) -> int | None:
+    def _open(self) -> FileSource | None:
         inner = self._inner_pid or self.pid
         for base, number in ((f"{self._proc}/{self.pid}/root", inner), ("", self.pid)):
             descriptor = self._open_in(base, f"perf-{number}.map")
             if descriptor is not None:
-                return descriptor
+                return FileSource(descriptor)
         return None
 
     def _open_in(self, base: str, name: str) -> int | None:
@@ -105,8 +112,8 @@ class PerfMap:
             if folder >= 0:
                 os.close(folder)
 
-    def _read(self, descriptor: int) -> bool:
-        status = os.fstat(descriptor)
+    def _read(self, source: FileSource) -> bool:
+        status = source.status
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in self._owners:
             self.refused = f"perf-{self.pid}.map belongs to neither the process's user nor root"
             return False
@@ -121,7 +128,7 @@ class PerfMap:
         before = len(self._entries), self.broken_lines
         end = min(status.st_size, MAX_BYTES)
         while self._position < end:
-            chunk = os.pread(descriptor, min(1 << 22, end - self._position), self._position)
+            chunk = source.read(self._position, min(1 << 22, end - self._position))
             complete = chunk.rfind(b"\n") + 1
             if not complete:
                 if len(chunk) <= _MAX_LINE_BYTES:
@@ -129,7 +136,7 @@ class PerfMap:
                 complete = len(chunk)
             self._parse(chunk[:complete])
             self._position += complete
-        if len(self._entries) - self._merged > max(256, len(self._entries) // 8):
+        if len(self._entries) - self._merged > max(_MERGE_AFTER, len(self._entries) // 8):
             self._merge()
         changed = (len(self._entries), self.broken_lines) != before
         self.generation += changed
