@@ -47,9 +47,10 @@ def _candidates(space: AddressSpace, mapping: Mapping) -> Iterator[str]:
 
 def _is_same_file(source: FileSource, mapping: Mapping) -> bool:
     status = source.status
-    if not (hasattr(os, "major") and hasattr(os, "minor")):
+    major, minor = getattr(os, "major", None), getattr(os, "minor", None)
+    if major is None or minor is None:
         return False  # Windows, where no process has such a mapping
-    if status.st_ino == mapping.inode and (os.major(status.st_dev), os.minor(status.st_dev)) == mapping.device:
+    if status.st_ino == mapping.inode and (major(status.st_dev), minor(status.st_dev)) == mapping.device:
         return True
     # Overlay and Btrfs file systems have other numbers in stat than in maps. What the kernel would write for this
     # file into a maps file it tells when we map it ourselves.
