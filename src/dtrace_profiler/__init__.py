@@ -1,1 +1,25 @@
-"""CPU profiler on DTrace."""
+"""CPU profiler on DTrace: Python, native and kernel frames in one stack, drawn as a flame graph.
+
+    from dtrace_profiler import DTraceProfiler
+
+    with DTraceProfiler() as profiler:
+        work()
+    profiler.profile()
+"""
+
+from dtrace_profiler._version import __version__
+from dtrace_profiler.errors import DTraceProfilerError
+from dtrace_profiler.model.frame import FrameKind, Sample, StackFrame
+from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.profiler import DTraceProfiler
+
+__all__ = [
+    "DTraceProfiler",
+    "DTraceProfilerError",
+    "FrameKind",
+    "Meta",
+    "Profile",
+    "Sample",
+    "StackFrame",
+    "__version__",
+]

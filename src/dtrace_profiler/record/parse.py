@@ -25,7 +25,7 @@ class SampleRecord(NamedTuple):
 
 
 class NativeStack(NamedTuple):
-    """`frames` leaf first, as dtrace wrote them: `file:0xOFFSET`, `0xADDRESS`, module`symbol+0xOFFSET."""
+    """`frames` leaf first, as dtrace wrote them: `0xADDRESS` in user space, module`symbol+0xOFFSET in the kernel."""
 
     number: int
     frames: tuple[bytes, ...]
@@ -36,6 +36,7 @@ class PythonStack(NamedTuple):
     """`frames` leaf first: (code object, instruction)."""
 
     number: int
+    process_id: int
     generation: int
     next_frame: int
     """Not 0: the stack goes on, deeper than the walk."""
@@ -89,6 +90,11 @@ class Parser:
         for line in lines:
             yield from self._line(line)
 
+    @property
+    def between_records(self) -> bool:
+        """Whether all that was fed so far ends where a record ends."""
+        return not self._rest and self._stack is None
+
     def close(self) -> Iterator[Record]:
         """Only whole lines count: a last line without its newline may be half a number."""
         self._rest = b""
@@ -109,9 +115,8 @@ class Parser:
             return
         line = line.rstrip(b"\r ")
         if not line:
-            # dtrace begins a printed stack with a newline of its own.
-            if self._frames:
-                yield from self._end_stack()
+            # An empty line ends a stack. An empty stack is one, too: dtrace could not walk it.
+            yield from self._end_stack()
             return
         if self._frames is not None and not _is_record(line):
             self._frames.append(line.lstrip())
@@ -174,12 +179,13 @@ def _sample(line: bytes) -> SampleRecord | None:
 
 def _python_stack(line: bytes) -> PythonStack | None:
     words = line.split()
-    if len(words) < 4:
+    if len(words) < 5:
         return None
     try:
-        number, generation, next_frame = (int(word, 16) for word in words[1:4])
+        number, process_id = int(words[1], 16), int(words[2])
+        generation, next_frame = int(words[3], 16), int(words[4], 16)
         frames = []
-        for word in words[4:]:
+        for word in words[5:]:
             code, _, instruction = word.partition(b":")
             address = int(code, 16)
             if not address:
@@ -187,7 +193,7 @@ def _python_stack(line: bytes) -> PythonStack | None:
             frames.append((address, int(instruction, 16)))
     except ValueError:
         return None
-    return PythonStack(number, generation, next_frame, tuple(frames))
+    return PythonStack(number, process_id, generation, next_frame, tuple(frames))
 
 
 def _event(line: bytes) -> ProcessEvent | None:

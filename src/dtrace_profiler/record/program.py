@@ -1,12 +1,12 @@
 """A request → the text of the D program that samples it, for DTrace for Linux.
 
-What the program prints, one record a line, each beginning with a newline and a letter:
+What the program prints, one record a line, each beginning with a letter (an empty line ends N and K):
 
     B time                                  sampling has begun
     S time pid tid htid n k h pc            a sample (n, k, h, pc in hexadecimal)
     N n / frames                            the native stack n, one frame a line, leaf first
     K k / frames                            the kernel stack k
-    H h g next c:i c:i …                    the Python stack h: code object and instruction of each frame, leaf
+    H h pid g next c:i c:i …                the Python stack h: code object and instruction of each frame, leaf
                                             first, up to the first c that is 0; g: the count of freed code objects;
                                             next: the address of the frame after the last, 0 where the stack ends
     X time pid    F time parent child    E time pid      exec, fork, exit of a process that is sampled
@@ -92,13 +92,13 @@ def d_program(request: ProgramRequest) -> str:
     """The program's text."""
     parts = [_declarations(request), _begin(request), *_processes(request)]
     parts += _sample(request)
-    parts.append('END\n{\n  printf("\\nZ %d\\n", walltimestamp);\n}\n')
+    parts.append('END\n{\n  printf("Z %d\\n", walltimestamp);\n}\n')
     return "\n".join(parts)
 
 
 def options(request: ProgramRequest) -> list[str]:
     """dtrace's `-x` options that the program needs."""
-    out = ["quietresize", "noresolve", "bufsize=4m", "dynvarsize=32m", "switchrate=20hz"]
+    out = ["quietresize", "bufsize=4m", "dynvarsize=32m", "switchrate=20hz"]
     if request.walk_steps:
         out.append(f"scratchsize={scratch_bytes(request)}")
     if request.native_frames:
@@ -128,7 +128,10 @@ def _declarations(request: ProgramRequest) -> str:
 
 
 def _begin(request: ProgramRequest) -> str:
-    statements = [f"member[{pid}] = 1;" for pid in request.pids]
+    # From here on dtrace finds no process and prints bare addresses: it reads nothing of the target, and a name
+    # such as `file:0xOFFSET` would not say which of two files it means. On the command line it breaks BEGIN itself.
+    statements = ['setopt("procfspath", "/nonexistent");']
+    statements += [f"member[{pid}] = 1;" for pid in request.pids]
     if request.native_frames:
         statements.append(f"natives[ustack({request.native_frames})] = (uint64_t)0;")
     if request.kernel:
@@ -140,7 +143,7 @@ def _begin(request: ProgramRequest) -> str:
             f"shape[{process.pid}] = (uint64_t){process.shape};",
             f"generation[{process.pid}] = (uint64_t){process.generation};",
         ]
-    statements.append('printf("\\nB %d\\n", walltimestamp);')
+    statements.append('printf("B %d\\n", walltimestamp);')
     return _clause("BEGIN", "", *statements)
 
 
@@ -151,12 +154,12 @@ def _processes(request: ProgramRequest) -> list[str]:
             "rawtp:sched::sched_process_exec",
             "member[pid]",
             *(["slot[pid] = 0;", "shape[pid] = 0;", "generation[pid] = 0;"] if request.walk_steps else []),
-            'printf("\\nX %d %d", walltimestamp, pid);',
+            'printf("X %d %d\\n", walltimestamp, pid);',
         ),
         _clause(
             "rawtp:sched::sched_process_exit",
             "member[pid] && pid == tid",
-            'printf("\\nE %d %d", walltimestamp, pid);',
+            'printf("E %d %d\\n", walltimestamp, pid);',
         ),
     ]
     if request.children:
@@ -180,7 +183,7 @@ def _processes(request: ProgramRequest) -> list[str]:
                 f"member[pid] && {child} != pid",
                 f"member[{child}] = 1;",
                 *(inherit if request.walk_steps else []),
-                f'printf("\\nF %d %d %d", walltimestamp, pid, {child});',
+                f'printf("F %d %d %d\\n", walltimestamp, pid, {child});',
             )
         )
     if request.control and request.walk_steps:
@@ -234,7 +237,7 @@ def _sample(request: ProgramRequest) -> list[str]:
                 f"this->n == 0{' && ' if whole else ''}{whole}",
                 "this->n = this->id;",
                 f"natives[{stack}] = this->n;",
-                f'printf("\\nN %x %k", this->n, {stack});',
+                f'printf("N %x %k\\n", this->n, {stack});',
             ),
         ]
     if request.kernel:
@@ -245,11 +248,11 @@ def _sample(request: ProgramRequest) -> list[str]:
                 "arg0 && this->k == 0",
                 "this->k = this->id;",
                 f"kernels[{stack}] = this->k;",
-                f'printf("\\nK %x %k", this->k, {stack});',
+                f'printf("K %x %k\\n", this->k, {stack});',
             ),
         ]
     fields = "walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc"
-    out.append(clause("", f'printf("\\nS %d %d %d %d %x %x %x %x", {fields});'))
+    out.append(clause("", f'printf("S %d %d %d %d %x %x %x %x\\n", {fields});'))
     return out
 
 
@@ -302,10 +305,13 @@ def _walk(request: ProgramRequest, clause: ClauseWriter) -> list[str]:
         for step in range(start, stop):
             read = f"(uint64_t *)copyin(this->f, {FRAME_BYTES})"
             statements.append(f"this->p = {read if step == start else f'this->f ? {read} : this->none'};")
-            statements.append(f"this->c{step} = this->p[this->ic]; this->i{step} = this->p[7]; this->f = this->p[this->ip];")
+            statements.append(
+                f"this->c{step} = this->p[this->ic]; this->i{step} = this->p[7]; this->f = this->p[this->ip];"
+            )
         if start == 0:
-            # The count of freed code objects is part of a stack's identity: an address may mean another function.
-            statements.append("this->hash = 0x9E3779B97F4A7C15 ^ this->g;")
+            # Part of a stack's identity: the process, since forked ones have the same addresses, and the count of
+            # freed code objects, since an address may come to mean another function.
+            statements.append("this->hash = 0x9E3779B97F4A7C15 ^ this->g ^ ((uint64_t)pid << 32);")
         for step in range(start, stop):
             statements.append(
                 "this->hash = (this->hash ^ (this->hash >> 29) ^ "
@@ -319,7 +325,7 @@ def _walk(request: ProgramRequest, clause: ClauseWriter) -> list[str]:
         clause(
             "this->h > 1 && !seen[this->h]",
             "seen[this->h] = 1;",
-            f'printf("\\nH %x %x %x{" %x:%x" * steps}", this->h, this->g, this->f, {frames});',
+            f'printf("H %x %d %x %x{" %x:%x" * steps}\\n", this->h, pid, this->g, this->f, {frames});',
         )
     )
     return out

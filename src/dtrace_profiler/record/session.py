@@ -7,6 +7,7 @@ its input and ends dtrace; and a dtrace that belongs to root can be stopped by a
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -120,7 +121,8 @@ class Session:
 
     def _read_output(self, errors: threading.Thread) -> None:
         process = self._process
-        assert process is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdout is not None
         with process.stdout as pipe:
             while data := pipe.read(READ_BYTES):
                 self._on_output(data)
@@ -132,7 +134,8 @@ class Session:
 
     def _read_errors(self) -> None:
         process = self._process
-        assert process is not None and process.stderr is not None
+        assert process is not None
+        assert process.stderr is not None
         with process.stderr as pipe:
             while data := pipe.read(READ_BYTES):
                 self._on_errors(data)
@@ -145,6 +148,20 @@ class Session:
                     process.stdin.close()
                 except OSError:
                     pass
+
+    def after_fork(self) -> None:
+        """In a forked child: close its copies of our ends of the pipes, or dtrace would live as long as the child."""
+        process = self._process
+        if process is not None:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    try:
+                        os.close(pipe.fileno())
+                    except (OSError, ValueError):
+                        pass
+            process.returncode = 0  # not this process's child: nothing to wait for, nothing to warn of
+        self._process = None
+        self._threads = []
 
     def _say(self, word: bytes) -> None:
         with self._lock:

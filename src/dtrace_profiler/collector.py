@@ -1,0 +1,98 @@
+"""Where samples of either engine arrive: a profile that grows, and a ring of samples nobody has taken yet.
+
+Thread-safe. Both are bounded: the ring by `RING_SAMPLES`, the profile by the builder's limit; what had to go is
+counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from dtrace_profiler.model.builder import ProfileBuilder
+from dtrace_profiler.model.frame import Sample, StackFrame
+from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.record.recording import RecordingWriter
+
+SamplerSample = tuple[int, int, int, tuple[StackFrame, ...], int]
+"""(timestamp_ns, process_id, thread_id, frames root first, cpu_time_ns)"""
+SampleSink = Callable[[Iterable[SamplerSample]], None]
+
+RING_SAMPLES = 100_000
+"""Samples kept for `take_samples`: a thousand seconds of one busy thread at 99 Hz. The oldest make room."""
+
+
+class Collector:
+    """`previous`: the one of an earlier run, whose samples can still be taken."""
+
+    def __init__(self, *, ring_samples: int = RING_SAMPLES, previous: Collector | None = None) -> None:
+        self._lock = threading.Lock()
+        self._ring: deque[Sample] = deque(previous.take() if previous is not None else (), maxlen=ring_samples)
+        self._builder = ProfileBuilder()
+        self._stacks: dict[int, tuple[StackFrame, ...]] = {}
+        self.not_taken = 0
+        """Samples that left the ring before anybody took them. The profile still has them."""
+        self.total = 0
+        """Samples that ever arrived."""
+
+    @property
+    def expired(self) -> int:
+        """Samples that the profile has dropped because it was full."""
+        return self._builder.expired_samples
+
+    def node(self, frames: Sequence[StackFrame]) -> int:
+        """The number of a stack, root first."""
+        with self._lock:
+            node = self._builder.add_stack(frames)
+            self._stacks.setdefault(node, tuple(frames))
+            return node
+
+    def name_thread(self, process_id: int, thread_id: int, name: str) -> None:
+        with self._lock:
+            self._builder.add_thread(process_id, thread_id, name)
+
+    def add(
+        self, timestamp_ns: int, process_id: int, thread_id: int, node: int, value: int, cpu_time_ns: int
+    ) -> None:
+        """One sample of the stack `node`."""
+        with self._lock:
+            thread = self._builder.add_thread(process_id, thread_id)
+            self._builder.add_sample(timestamp_ns, thread, node, value)
+            if len(self._ring) == self._ring.maxlen:
+                self.not_taken += 1
+            self._ring.append(Sample(thread_id, process_id, timestamp_ns, self._stacks[node], cpu_time_ns))
+            self.total += 1
+
+    def take(self) -> list[Sample]:
+        """All samples since the last call, oldest first. Takes them out."""
+        with self._lock:
+            taken, self._ring = self._ring, deque(maxlen=self._ring.maxlen)
+        return list(taken)
+
+    def sink(self, recording: RecordingWriter | None) -> SampleSink:
+        """What the embedded sampler gives its samples to."""
+        stacks: dict[tuple[StackFrame, ...], int] = {}
+
+        def take(samples: Iterable[SamplerSample]) -> None:
+            for timestamp_ns, process_id, thread_id, frames, cpu_time_ns in samples:
+                node = stacks.get(frames)
+                if node is None:
+                    node = stacks[frames] = self.node(frames)
+                    if recording is not None:
+                        recording.stack([0, 0, 0, node, 0], frames)
+                self.add(timestamp_ns, process_id, thread_id, node, cpu_time_ns, cpu_time_ns)
+                if recording is not None:
+                    recording.fact("sample", [timestamp_ns, process_id, thread_id, node, cpu_time_ns])
+            if recording is not None:
+                recording.output(b"", whole=True)
+
+        return take
+
+    def snapshot(self, meta: Meta) -> Profile:
+        with self._lock:
+            return self._builder.snapshot(meta)
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread may have held the lock."""
+        self._lock = threading.Lock()

@@ -1,0 +1,74 @@
+"""Small questions about processes, answered from procfs where there is one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+
+
+def process_exists(pid: int, *, proc: str = "/proc") -> bool:
+    """Whether a process runs: a zombie has ended."""
+    try:
+        with open(f"{proc}/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X", b"x")
+    except (FileNotFoundError, ProcessLookupError):
+        return os.path.isdir(proc + "/self") is False and _answers_signals(pid)
+    except (OSError, IndexError):
+        return _answers_signals(pid)
+
+
+def _answers_signals(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it exists, but belongs to another user
+    return True
+
+
+def thread_name(pid: int, thread_id: int, *, proc: str = "/proc") -> str:
+    """The name the system knows a thread by; empty where it has ended or none is known."""
+    try:
+        with open(f"{proc}/{pid}/task/{thread_id}/comm", "rb") as file:
+            return file.read().rstrip(b"\n").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def command_line(pid: int, *, proc: str = "/proc") -> str:
+    """The command as it could be typed, at most 500 characters; empty where it can't be read."""
+    try:
+        with open(f"{proc}/{pid}/cmdline", "rb") as file:
+            words = file.read(8192).rstrip(b"\0").split(b"\0")
+    except OSError:
+        return ""
+    return shlex.join(word.decode("utf-8", "replace") for word in words)[:500] if words != [b""] else ""
+
+
+def children(pid: int, *, proc: str = "/proc") -> list[int]:
+    """The processes that this one's threads have started and that are still theirs."""
+    out: list[int] = []
+    try:
+        tasks = os.listdir(f"{proc}/{pid}/task")
+    except OSError:
+        return out
+    for task in tasks:
+        try:
+            with open(f"{proc}/{pid}/task/{task}/children", "rb") as file:
+                out += [int(word) for word in file.read().split()]
+        except (OSError, ValueError):
+            continue
+    return out
+
+
+def descendants(pid: int, *, proc: str = "/proc") -> Iterator[int]:
+    """All processes below this one, parents before their children."""
+    waiting, seen = [pid], {pid}
+    while waiting:
+        for child in children(waiting.pop(0), proc=proc):
+            if child not in seen:
+                seen.add(child)
+                waiting.append(child)
+                yield child

@@ -1,0 +1,373 @@
+"""`DTraceProfiler`: the library's face.
+
+profiler = DTraceProfiler()          # this process, unless pid= says another
+profiler.start(99)                   # Hz; returns at once, samples in the background
+for sample in profiler.take_samples():
+    ...
+profiler.stop()
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import platform
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+
+from dtrace_profiler._version import __version__
+from dtrace_profiler.collector import Collector
+from dtrace_profiler.engines import dtrace_request, sampler_can_profile
+from dtrace_profiler.errors import DTraceProfilerError, EngineError, NoSuchProcess, OutputError, UsageError
+from dtrace_profiler.model.frame import Sample
+from dtrace_profiler.model.options import DEFAULT_DEPTH, DEFAULT_FREQUENCY_HZ, EngineName, NativeMode, Options
+from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.pipeline import DTraceEngine
+from dtrace_profiler.platforms.processes import command_line, process_exists
+from dtrace_profiler.record.recording import RecordingWriter
+
+if TYPE_CHECKING:
+    from dtrace_profiler.sampler import EmbeddedSampler
+
+_running: weakref.WeakSet[DTraceProfiler] = weakref.WeakSet()
+
+
+class DTraceProfiler:
+    """Samples the CPU use of one process, or of a process and its children.
+
+    `pid`: the process, this one by default. `engine`: `dtrace`, `sampler` (embedded, only this process, only Python
+    frames), or `auto`: DTrace where it can run, else the sampler with `engine_reason` saying why. `depth`: frames
+    kept of a stack's leaf side, 1 to 512. `kernel`: kernel frames too. `children`: the process's children and
+    theirs. `native`: native frames, `full`, only the `leaf`, or `none`. `glue`: keep CPython's own frames between
+    Python frames. `record`: a file that gets the recording. `interactive`: a password may be asked for.
+
+    Any thread may call any method. `start` and `stop` may follow each other any number of times. In a child made by
+    `os.fork` the profiler is stopped. Raises `UsageError` for values out of range.
+    """
+
+    def __init__(
+        self,
+        pid: int | None = None,
+        *,
+        engine: EngineName = "auto",
+        depth: int = DEFAULT_DEPTH,
+        kernel: bool = False,
+        children: bool = False,
+        native: NativeMode = "full",
+        glue: bool = False,
+        record: str | os.PathLike[str] | None = None,
+        interactive: bool = False,
+    ) -> None:
+        if pid is not None and (isinstance(pid, bool) or not isinstance(pid, int) or pid <= 0):
+            raise UsageError(f"pid {pid!r} is no process id: a whole number above 0.")
+        self._pid = pid
+        self._options = Options(
+            engine=engine, depth=depth, kernel=kernel, children=children, native=native, glue=glue
+        )
+        self._record = None if record is None else Path(record)
+        self._interactive = interactive
+        self._lock = threading.RLock()
+        self._engine: DTraceEngine | EmbeddedSampler | None = None
+        self._collector = Collector()
+        self._recording_file: BinaryIO | None = None
+        self._recording: RecordingWriter | None = None
+        self._started_ns = 0
+        self._stopped_ns = 0
+        self._target_text = ""
+        self.engine_reason = ""
+        """Why the embedded sampler is used and not DTrace, in one sentence; empty with DTrace."""
+        self.engine_remedy = ""
+        """The command that would change that, where there is one."""
+        self.error: DTraceProfilerError | None = None
+        """What ended the sampling in mid-run; None while all is well."""
+
+    # What it is doing.
+
+    @property
+    def process_id(self) -> int:
+        """The process that is, or will be, profiled."""
+        return os.getpid() if self._pid is None else self._pid
+
+    @property
+    def engine(self) -> Literal["dtrace", "sampler", ""]:
+        """What samples, or sampled last; empty before the first `start`."""
+        engine = self._engine
+        if engine is None:
+            return ""
+        return "dtrace" if isinstance(engine, DTraceEngine) else "sampler"
+
+    @property
+    def running(self) -> bool:
+        """Whether samples are being taken, or will be as soon as dtrace is ready."""
+        return self._engine is not None and self._stopped_ns == 0
+
+    @property
+    def target_ended(self) -> bool:
+        """Whether the process, with `children` all of the tree, has ended."""
+        engine = self._engine
+        if isinstance(engine, DTraceEngine):
+            return engine.target_ended.is_set()
+        return not process_exists(self.process_id)
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """What is missing from the profile since `start`, by name; empty when nothing is. See docs/losses.md."""
+        out = dict(self._engine.losses) if self._engine is not None else {}
+        if self._collector.not_taken:
+            out["not_taken"] = self._collector.not_taken
+        if self._collector.expired:
+            out["expired_samples"] = self._collector.expired
+        return {name: count for name, count in out.items() if count}
+
+    @property
+    def sample_count(self) -> int:
+        """Samples since `start`."""
+        return self._collector.total
+
+    # Starting and stopping.
+
+    def start(self, frequency_hz: int = DEFAULT_FREQUENCY_HZ) -> None:
+        """Begin to sample, 1 to 4999 times a second and CPU. Returns in milliseconds, while dtrace gets ready.
+
+        Raises what is known at once: `UsageError` (frequency, or already running), `NoSuchProcess`, `NotPermitted`,
+        `EngineError` where the engine asked for can't be used, `OutputError` for the recording. What is known later
+        is raised by `wait_ready`, and kept in `error`.
+        """
+        with self._lock:
+            if self.running:
+                raise UsageError("this profiler is already running: stop it first.")
+            options = Options(
+                frequency_hz=frequency_hz,
+                depth=self._options.depth,
+                kernel=self._options.kernel,
+                children=self._options.children,
+                native=self._options.native,
+                glue=self._options.glue,
+                engine=self._options.engine,
+            )
+            self._options = options
+            if not process_exists(self.process_id):
+                raise NoSuchProcess(f"there is no process {self.process_id}: it has ended, or never was.")
+            self._target_text = command_line(self.process_id)
+            self.error = None
+            self.engine_reason = self.engine_remedy = ""
+            self._collector = Collector(previous=self._collector)
+            self._started_ns, self._stopped_ns = time.time_ns(), 0
+            self._open_recording()
+            try:
+                self._engine = self._start_engine(options)
+            except BaseException:
+                self._engine = None
+                self._close_recording()
+                raise
+            _running.add(self)
+
+    def _start_engine(self, options: Options) -> DTraceEngine | EmbeddedSampler:
+        if options.engine != "sampler":
+            try:
+                request = dtrace_request(self.process_id, options, interactive=self._interactive)
+                engine = DTraceEngine(
+                    request, self._collector, recording=self._recording, on_failure=self._engine_failed
+                )
+                self._engine = engine
+                engine.start()
+                return engine
+            except EngineError as error:
+                if options.engine == "dtrace" or not sampler_can_profile(self.process_id):
+                    raise
+                self.engine_reason, self.engine_remedy = str(error), error.remedy
+        if not sampler_can_profile(self.process_id):
+            raise UsageError(
+                "the embedded sampler sees only its own process: use engine='dtrace' for another,"
+                " or `dtrace-profiler run --engine sampler -- COMMAND` to start the program with it."
+            )
+        return self._start_sampler(options)
+
+    def _start_sampler(self, options: Options) -> EmbeddedSampler:
+        from dtrace_profiler.sampler import EmbeddedSampler
+
+        sampler = EmbeddedSampler(options, self._collector.sink(self._recording))
+        sampler.start()
+        return sampler
+
+    def _engine_failed(self, error: DTraceProfilerError) -> None:
+        """dtrace has ended by itself. Before the first sample the sampler may take over; later that is the end."""
+        engine = self._engine
+        early = isinstance(engine, DTraceEngine) and not engine.begin_ns
+        if early and self._options.engine == "auto" and sampler_can_profile(self.process_id):
+            with self._lock:
+                if self._stopped_ns == 0:
+                    self.engine_reason, self.engine_remedy = str(error), error.remedy
+                    self._engine = self._start_sampler(self._options)
+            return
+        self.error = error
+        if isinstance(engine, DTraceEngine) and engine.target_ended.is_set():
+            self.error = None
+        self._stopped_ns = self._stopped_ns or time.time_ns()
+
+    def wait_ready(self, timeout: float | None = None) -> bool:
+        """Wait until samples are taken: true when they are, false after `timeout` seconds.
+
+        Raises the `EngineError` that kept dtrace from sampling.
+        """
+        engine = self._engine
+        if isinstance(engine, DTraceEngine):
+            done = engine.ready.wait(timeout)
+            if self.error is not None:
+                raise self.error
+            return done
+        return engine is not None
+
+    def request_stop(self) -> None:
+        """Ask the engine to end, without waiting for it: `stop` follows."""
+        if isinstance(self._engine, DTraceEngine):
+            self._engine.request_stop()
+
+    def stop(self) -> None:
+        """End sampling and take in all that was sampled; safe to call again. The samples stay to be taken."""
+        with self._lock:
+            engine = self._engine
+            if engine is None or (self._stopped_ns and self._recording is None and self not in _running):
+                return
+            if not self._stopped_ns:
+                self._stopped_ns = time.time_ns()
+        # Not under the lock: the session's threads may need it to end.
+        engine.stop()
+        with self._lock:
+            _running.discard(self)
+            self._close_recording()
+
+    def __enter__(self) -> Self:
+        if not self.running:
+            self.start(self._options.frequency_hz)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # What was sampled.
+
+    def take_samples(self) -> list[Sample]:
+        """The samples since the last call, oldest first, which are then gone from the ring. Never waits.
+
+        A ring of 100,000 samples is kept for who does not call; what leaves it unseen is counted in
+        `losses["not_taken"]`, and stays in `profile()`.
+        """
+        return self._collector.take()
+
+    def profile(self) -> Profile:
+        """A snapshot of all samples since `start`, taken or not."""
+        return self._collector.snapshot(self._meta())
+
+    def _meta(self) -> Meta:
+        end_ns = self._stopped_ns or time.time_ns()
+        engine = self._engine
+        begin_ns = engine.begin_ns if isinstance(engine, DTraceEngine) and engine.begin_ns else self._started_ns
+        versions = {"dtrace-profiler": __version__}
+        if isinstance(engine, DTraceEngine):
+            versions["dtrace"] = engine.dtrace_version
+        notes = list(engine.notes) if engine is not None else []
+        if self.engine_reason:
+            notes.append(f"Sampled inside the process: {self.engine_reason} Native and kernel frames are missing.")
+        return Meta(
+            engine=self.engine,
+            unit="samples" if isinstance(engine, DTraceEngine) else "nanoseconds",
+            frequency_hz=self._options.frequency_hz,
+            start_ns=begin_ns,
+            duration_ns=max(0, end_ns - begin_ns) if begin_ns else 0,
+            target=self._target_text or f"pid {self.process_id}",
+            system=f"{platform.system()} {platform.release()} {platform.machine()}",
+            versions=versions,
+            losses=self.losses,
+            notes=notes,
+        )
+
+    # The recording.
+
+    def _open_recording(self) -> None:
+        if self._record is None:
+            return
+        try:
+            self._recording_file = open(self._record, "wb")  # noqa: SIM115 - closed by _close_recording
+        except OSError as error:
+            raise OutputError(
+                f"the recording {self._record} can't be written: {error.strerror or error}.",
+            ) from error
+        meta = self._meta()
+        self._recording = RecordingWriter(
+            self._recording_file,
+            {
+                "frequency_hz": meta.frequency_hz,
+                "start_ns": meta.start_ns,
+                "target": meta.target,
+                "pid": self.process_id,
+                "system": meta.system,
+                "versions": dict(meta.versions),
+            },
+        )
+
+    def _close_recording(self) -> None:
+        recording, file = self._recording, self._recording_file
+        self._recording = self._recording_file = None
+        if recording is None or file is None:
+            return
+        meta = self._meta()
+        try:
+            recording.end(
+                {
+                    "engine": meta.engine,
+                    "unit": meta.unit,
+                    "start_ns": meta.start_ns,
+                    "duration_ns": meta.duration_ns,
+                    "losses": dict(meta.losses),
+                    "notes": list(meta.notes),
+                    "versions": dict(meta.versions),
+                }
+            )
+        except OSError as error:
+            self.error = self.error or OutputError(
+                f"the recording {self._record} is incomplete: {error.strerror or error}."
+            )
+        finally:
+            with contextlib.suppress(OSError):
+                file.close()
+
+    def _after_fork(self) -> None:
+        """In a forked child nothing samples: threads do not survive a fork."""
+        self._lock = threading.RLock()
+        self._collector.after_fork()
+        if isinstance(self._engine, DTraceEngine):
+            self._engine.after_fork()
+        self._recording = None
+        if self._recording_file is not None:
+            # The parent writes on; nothing buffered here may be written a second time.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._recording_file.fileno())
+        self._recording_file = None
+        self._stopped_ns = time.time_ns()
+
+
+def _stop_all() -> None:
+    """At interpreter exit: no dtrace child outlives us."""
+    for profiler in list(_running):
+        with contextlib.suppress(DTraceProfilerError):
+            profiler.stop()
+
+
+def _after_fork_all() -> None:
+    for profiler in list(_running):
+        profiler._after_fork()
+    _running.clear()
+
+
+atexit.register(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_all)

@@ -1,0 +1,76 @@
+"""The text of a recording: dtrace's own output as it came, with facts on `#` lines between its records.
+
+    # dtrace-profiler recording 1
+    # {"meta": {…}}                         what was asked for, of what, by what
+    # {"program": "…"}                      the D program
+    # {"frame": [number, name, module, file, line, first line, kind, address]}
+    # {"stack": [[pid, n, k, h, pc], [frame numbers, root first]]}       what a sample with these numbers means
+    # {"thread": [pid, tid, name]}
+    # {"sample": [time, pid, tid, stack number, CPU nanoseconds]}        from the embedded sampler
+    # {"end": {…}}                          duration, losses, notes
+
+So everything in it can be named later and elsewhere, without the program's files. A fact comes before or after the
+samples that need it, in any order. A recording that was cut short lacks its end, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+from dtrace_profiler.model.frame import StackFrame
+
+FIRST_LINE = b"# dtrace-profiler recording 1"
+
+
+class RecordingWriter:
+    """Writes one recording. Not thread-safe. `OSError` where the file can't take it (disk full)."""
+
+    def __init__(self, file: BinaryIO, meta: Mapping[str, Any], *, program: str = "") -> None:
+        self._file = file
+        self._frames: dict[StackFrame, int] = {}
+        self._facts: list[bytes] = [FIRST_LINE]
+        self.fact("meta", dict(meta))
+        if program:
+            self.fact("program", program)
+        self.output(b"", whole=True)
+
+    def fact(self, name: str, value: object) -> None:
+        """Kept until the output is at the end of a record."""
+        # ensure_ascii: names may hold lone surrogates, which no encoding takes.
+        self._facts.append(b"# " + json.dumps({name: value}, separators=(",", ":")).encode("ascii"))
+
+    def stack(self, key: Sequence[int], frames: Sequence[StackFrame]) -> None:
+        numbers = []
+        for frame in frames:
+            number = self._frames.get(frame)
+            if number is None:
+                number = self._frames[frame] = len(self._frames)
+                self.fact(
+                    "frame",
+                    [
+                        number,
+                        frame.function_name,
+                        frame.module_name,
+                        frame.file,
+                        frame.line,
+                        frame.first_line,
+                        str(frame.kind),
+                        frame.address,
+                    ],
+                )
+            numbers.append(number)
+        self.fact("stack", [list(key), numbers])
+
+    def output(self, data: bytes, *, whole: bool) -> None:
+        """dtrace's output as it came; `whole`: it ends where a record ends, so that facts may follow."""
+        self._file.write(data)
+        if whole and self._facts:
+            self._file.write(b"\n".join(self._facts) + b"\n")
+            self._facts.clear()
+            self._file.flush()
+
+    def end(self, summary: Mapping[str, Any]) -> None:
+        self.fact("end", dict(summary))
+        self.output(b"\n", whole=True)
