@@ -1,41 +1,40 @@
 """The straight line: request → D program → dtrace → records → frames → collector.
 
-`DTraceEngine` owns one dtrace session and what is known between its records. Everything happens in the session's
-output thread, but for starting, stopping and the watch.
+`DTraceEngine` runs it. A program that can follow many interpreter frames takes the kernel seconds to verify, so it
+begins with one that follows few, and hands over to one that follows all: each sample is taken by exactly one of
+the two, by its time.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceFailed, DTraceProfilerError
-from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.dtrace_command import DTraceCommand
-from dtrace_profiler.platforms.processes import descendants, process_exists, thread_name
+from dtrace_profiler.platforms.processes import descendants, process_exists
+from dtrace_profiler.record.control import ControlChannel
 from dtrace_profiler.record.messages import classify, drops, is_notice, run_time_error
-from dtrace_profiler.record.parse import NativeStack, Parser, ProcessEvent, PythonStack, Record, SampleRecord
+from dtrace_profiler.record.parse import NativeStack, Parser, ProcessEvent, Record, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, d_program
 from dtrace_profiler.record.program import options as program_options
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.record.session import Session, SessionCommand
 from dtrace_profiler.record.workspace import Workspace
-from dtrace_profiler.stacks import TRUNCATED, UNKNOWN, NativeProcess, kernel_frames
-from dtrace_profiler.symbols.native import Symboliser
+from dtrace_profiler.resolve import Resolver
 
 READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
-_PENDING_S = 2.0
-"""Each CPU has a buffer of its own: a sample may come before the stack it names, but not by more than this."""
-_MAX_DEFINITIONS = 1 << 18
+FIRST_WALK_STEPS = 32
+"""Interpreter frames that the first program follows: verified in 0.3 s."""
+_HANDOVER_NS = 100_000_000
+"""From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _MAX_ERROR_TEXT = 1 << 16
 
 
@@ -50,24 +49,63 @@ class EngineRequest:
     machine: str
 
 
-@dataclass(slots=True)
-class _Definitions:
-    """Stacks by number, the oldest forgotten when there are too many."""
+class _Stage:
+    """One dtrace with one program, and the span of time whose samples are its."""
 
-    items: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    def __init__(self, engine: DTraceEngine, request: ProgramRequest, workspace: Workspace) -> None:
+        self.request = request
+        self.parser = Parser()
+        self.from_ns = 0
+        self.until_ns = 1 << 63
+        self.begin_ns = 0
+        self.began_at = 0.0
+        self.started_at = time.monotonic()
+        self.stopping = False
+        self.errors = ""
+        self._error_rest = b""
+        self._engine = engine
+        self._workspace = workspace
+        self.text = d_program(request)
+        arguments = ["-q"]
+        for option in (*program_options(request), *workspace.options):
+            arguments += ["-x", option]
+        arguments += ["-s", str(workspace.write_program(self.text))]
+        self.session = Session(
+            SessionCommand(
+                dtrace=engine.request.dtrace.path, arguments=arguments, elevation=engine.request.elevation
+            ),
+            on_output=lambda data: engine.on_output(self, data),
+            on_errors=self._on_errors,
+            on_end=self._on_end,
+        )
 
-    def add(self, number: int, lines: tuple[bytes, ...]) -> None:
-        if len(self.items) >= _MAX_DEFINITIONS:
-            for old in list(self.items)[: _MAX_DEFINITIONS // 4]:
-                del self.items[old]
-        self.items[number] = lines
+    def stop(self) -> None:
+        self.stopping = True
+        self.session.stop()
+
+    def _on_errors(self, data: bytes) -> None:
+        lines = (self._error_rest + data).split(b"\n")
+        self._error_rest = lines.pop()
+        for raw in lines:
+            line = raw.decode("utf-8", "replace")
+            lost = drops(line)
+            if lost is not None:
+                self._engine.lose(*lost)
+            elif run_time_error(line) is not None:
+                self._engine.lose("probe_faults")
+            elif not is_notice(line) and len(self.errors) < _MAX_ERROR_TEXT:
+                self.errors += line + "\n"
+
+    def _on_end(self, status: int) -> None:
+        self._workspace.close()
+        self.errors += self._error_rest.decode("utf-8", "replace")
+        self._engine.on_stage_end(self, status)
 
 
 class DTraceEngine:
     """Samples one process or tree through dtrace into a collector.
 
-    `own_threads` gives the native ids of this process's threads that must not be seen. `on_failure` is called, in
-    the session's thread, when dtrace ends without having been told to.
+    `on_failure` is called, in a session's thread, when dtrace ends without having been told to.
     """
 
     name = "dtrace"
@@ -80,23 +118,7 @@ class DTraceEngine:
         recording: RecordingWriter | None = None,
         on_failure: Callable[[DTraceProfilerError], None],
     ) -> None:
-        self._request = request
-        self._collector = collector
-        self._on_failure = on_failure
-        self._period_ns = 1_000_000_000 // request.options.frequency_hz
-        self._symboliser = Symboliser()
-        self._processes: dict[int, NativeProcess] = {}
-        self._parser = Parser()
-        self._natives = _Definitions()
-        self._kernels = _Definitions()
-        self._nodes: dict[tuple[int, ...], int] = {}
-        self._pending: deque[tuple[float, SampleRecord]] = deque()
-        self._threads_seen: set[tuple[int, int]] = set()
-        self._errors = ""
-        self._error_line = b""
-        self._stopping = False
-        self._members = {request.pid}
-        self._own = request.pid == os.getpid()
+        self.request = request
         self.ready = threading.Event()
         """Set when sampling has begun, and when it never will."""
         self.target_ended = threading.Event()
@@ -104,253 +126,174 @@ class DTraceEngine:
         self.losses: dict[str, int] = {}
         self.notes: list[str] = []
         self._recording = recording
-        self._workspace: Workspace | None = None
-        self._session: Session | None = None
+        self._on_failure = on_failure
+        self._lock = threading.RLock()
+        self._resolver = Resolver(
+            request.options, collector, recording=recording, lose=self.lose, own_threads=self.own_threads
+        )
+        self._control = ControlChannel()
+        self._members = {request.pid}
+        self._stages: list[_Stage] = []
+        self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
+        if request.options.native == "full" and request.options.depth > MAX_NATIVE_FRAMES:
+            self.notes.append(
+                f"Native stacks are cut at {MAX_NATIVE_FRAMES} frames, the kernel's limit"
+                " (kernel.perf_event_max_stack)."
+            )
 
-    # Starting and stopping: called by the profiler's thread.
+    @property
+    def dtrace_version(self) -> str:
+        return self.request.dtrace.version_text
+
+    # Starting and stopping: the profiler's thread.
 
     def start(self) -> None:
         """Returns while dtrace gets ready. Raises `DTraceFailed` where not even its supervisor starts."""
-        request = self._request
-        self._workspace = Workspace.create(request.dtrace.path)
-        self.notes += self._workspace.notes
-        program = self._program()
-        text = d_program(program)
-        file = self._workspace.write_program(text)
+        self._resolver.process(self.request.pid)
+        if self.request.options.children:
+            self._members.update(pid for pid in descendants(self.request.pid) if pid != os.getpid())
+        stage = self._start_stage(self._program(walk_steps=0))
         if self._recording is not None:
-            self._recording.fact("program", text)
-        arguments = ["-q"]
-        for option in (*program_options(program), *self._workspace.options):
-            arguments += ["-x", option]
-        arguments += ["-s", str(file)]
-        command = SessionCommand(dtrace=request.dtrace.path, arguments=arguments, elevation=request.elevation)
-        self._session = Session(
-            command, on_output=self._on_output, on_errors=self._on_errors, on_end=self._on_session_end
-        )
-        self._process(request.pid)
-        try:
-            self._session.start()
-        except OSError as error:
-            self._workspace.close()
-            raise DTraceFailed(f"dtrace could not be started: {error.strerror or error}.") from error
-        self._watch = threading.Thread(target=self._watch_session, name="dtrace-profiler-watch", daemon=True)
+            self._recording.fact("program", stage.text)
+        self._watch = threading.Thread(target=self._watch_stages, name="dtrace-profiler-watch", daemon=True)
         self._watch.start()
 
     def program_text(self) -> str:
         """The D program that `start` would run."""
-        return d_program(self._program())
+        return d_program(self._program(walk_steps=0))
 
-    def _program(self) -> ProgramRequest:
-        options, pid = self._request.options, self._request.pid
-        pids = [pid]
-        if options.children:
-            pids += [child for child in descendants(pid) if child != os.getpid()]
-        self._members = set(pids)
+    def _program(self, *, walk_steps: int) -> ProgramRequest:
+        options = self.request.options
+        native = options.native == "full"
         return ProgramRequest(
             frequency_hz=options.frequency_hz,
-            pids=pids,
+            pids=sorted(self._members),
             children=options.children,
-            native_frames=0 if options.native != "full" else self._native_limit,
+            native_frames=min(options.depth, MAX_NATIVE_FRAMES) if native else 0,
             kernel=options.kernel,
-            control=secrets.randbits(30) << 1,
-            machine=self._request.machine,
+            walk_steps=walk_steps,
+            control=self._control.base,
+            machine=self.request.machine,
         )
 
-    @property
-    def _native_limit(self) -> int:
-        return min(self._request.options.depth, MAX_NATIVE_FRAMES)
+    def _start_stage(self, program: ProgramRequest) -> _Stage:
+        workspace = Workspace.create(self.request.dtrace.path)
+        if not self._stages:
+            self.notes += workspace.notes
+        stage = _Stage(self, program, workspace)
+        try:
+            stage.session.start()
+        except OSError as error:
+            workspace.close()
+            raise DTraceFailed(f"dtrace could not be started: {error.strerror or error}.") from error
+        self._stages.append(stage)
+        return stage
 
     def request_stop(self) -> None:
-        self._stopping = True
-        if self._session is not None:
-            self._session.stop()
+        self._stopping.set()
+        for stage in self._stages:
+            stage.stop()
 
     def stop(self, timeout_s: float = 15.0) -> None:
         """End dtrace and take in all it had. Kills it when it does not end."""
         self.request_stop()
-        session = self._session
-        if session is not None and threading.current_thread() not in session.threads:
-            if not session.wait(timeout_s):
+        for stage in self._stages:
+            session = stage.session
+            if threading.current_thread() not in session.threads and not session.wait(timeout_s):
                 session.kill()
                 session.wait(2.0)
-        watch = self._watch
-        if watch is not None and watch is not threading.current_thread():
-            watch.join(1.0)
-
-    def kill(self) -> None:
-        self._stopping = True
-        if self._session is not None:
-            self._session.kill()
-
-    @property
-    def dtrace_version(self) -> str:
-        return self._request.dtrace.version_text
+        if self._watch is not None and self._watch is not threading.current_thread():
+            self._watch.join(1.0)
 
     def after_fork(self) -> None:
-        """In a forked child: let go of the pipe whose end tells dtrace that we have ended."""
-        if self._session is not None:
-            self._session.after_fork()
-
-    def _watch_session(self) -> None:
-        session = self._session
-        assert session is not None
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        while not session.ended.wait(0.2):
-            if not self.ready.is_set() and time.monotonic() > deadline:
-                self._errors += f"dtrace did not begin to sample within {READY_TIMEOUT_S:g} s.\n"
-                session.kill()
-                return
-            if not self._members or not process_exists(self._request.pid):
-                # With children, the tree lives on without its root; the exit events empty the set of members.
-                if not self._request.options.children or not any(map(process_exists, tuple(self._members))):
-                    self.target_ended.set()
+        """In a forked child: let go of the pipes whose end tells dtrace that we have ended."""
+        for stage in self._stages:
+            stage.session.after_fork()
 
     def own_threads(self) -> set[int]:
         """Native ids of our threads."""
-        session_threads = self._session.threads if self._session is not None else ()
-        threads = (*session_threads, *([self._watch] if self._watch is not None else []))
+        threads = [thread for stage in self._stages for thread in stage.session.threads]
+        if self._watch is not None:
+            threads.append(self._watch)
         return {thread.native_id for thread in threads if thread.native_id is not None}
 
-    # From here on: the session's threads.
+    def lose(self, what: str, count: int = 1) -> None:
+        """Count what is missing. Any thread."""
+        with self._lock:
+            self.losses[what] = self.losses.get(what, 0) + count
 
-    def _on_errors(self, data: bytes) -> None:
-        lines = (self._error_line + data).split(b"\n")
-        self._error_line = lines.pop()
-        for raw in lines:
-            line = raw.decode("utf-8", "replace")
-            lost = drops(line)
-            if lost is not None:
-                self._lose(*lost)
-            elif run_time_error(line) is not None:
-                self._lose("probe_faults")
-            elif not is_notice(line) and len(self._errors) < _MAX_ERROR_TEXT:
-                self._errors += line + "\n"
+    # The watch: a thread of its own.
 
-    def _lose(self, what: str, count: int = 1) -> None:
-        self.losses[what] = self.losses.get(what, 0) + count
+    def _watch_stages(self) -> None:
+        while not self._stopping.wait(0.1):
+            for stage in self._stages:
+                if stage.begin_ns or stage.session.ended.is_set():
+                    continue
+                if time.monotonic() - stage.started_at > READY_TIMEOUT_S:
+                    stage.errors += f"dtrace did not begin to sample within {READY_TIMEOUT_S:g} s.\n"
+                    stage.session.kill()
+            if all(stage.session.ended.is_set() for stage in self._stages):
+                return
+            self._notice_end()
 
-    def _on_output(self, data: bytes) -> None:
-        for record in self._parser.feed(data):
-            self._take(record)
-        if self._pending:
-            self._retry(time.monotonic() - _PENDING_S)
-        if self._recording is not None:
-            self._record_output(data)
+    def _notice_end(self) -> None:
+        """With children the tree lives on without its root. Exit events say it sooner, but can be lost."""
+        if not any(process_exists(pid) for pid in tuple(self._members)):
+            self.target_ended.set()
 
-    def _record_output(self, data: bytes) -> None:
+    # The sessions' threads.
+
+    def on_output(self, stage: _Stage, data: bytes) -> None:
+        with self._lock:
+            for record in stage.parser.feed(data):
+                self._take(stage, record)
+            self._resolver.retry()
+            if self._recording is not None:
+                self._record(stage, data)
+
+    def _record(self, stage: _Stage, data: bytes) -> None:
         assert self._recording is not None
         try:
-            self._recording.output(data, whole=self._parser.between_records)
+            self._recording.output(data, whole=stage.parser.between_records)
         except OSError as error:
             self._recording = None
             self.notes.append(f"The recording is incomplete: {error.strerror or error}.")
-            self._lose("recording_writes")
+            self.lose("recording_writes")
 
-    def _on_session_end(self, status: int) -> None:
-        for record in self._parser.close():
-            self._take(record)
-        self._retry(time.monotonic() + 1.0)
-        if self._workspace is not None:
-            self._workspace.close()
-        self._symboliser.close()
-        if not self._stopping:
-            text = self._errors + self._error_line.decode("utf-8", "replace")
-            self._on_failure(classify(text, status, system()))
-        self.ready.set()
+    def on_stage_end(self, stage: _Stage, status: int) -> None:
+        with self._lock:
+            for record in stage.parser.close():
+                self._take(stage, record)
+            last = stage is self._stages[-1]
+            if last:
+                self._resolver.retry(give_up=True)
+                self._resolver.close()
+        if not stage.stopping and not self._stopping.is_set():
+            self._on_failure(classify(stage.errors, status, system()))
+        if last:
+            self.ready.set()
 
-    def _take(self, record: Record) -> None:
+    def _take(self, stage: _Stage, record: Record) -> None:
         if isinstance(record, SampleRecord):
-            self._sample(record)
+            if stage.from_ns <= record.timestamp_ns < stage.until_ns:
+                self._resolver.sample(record)
         elif isinstance(record, NativeStack):
-            (self._kernels if record.kernel else self._natives).add(record.number, record.frames)
+            self._resolver.define(record)
         elif isinstance(record, ProcessEvent):
-            self._event(record)
-        elif isinstance(record, PythonStack):
-            pass
+            self._event(stage, record)
 
-    def _event(self, event: ProcessEvent) -> None:
+    def _event(self, stage: _Stage, event: ProcessEvent) -> None:
         if event.what == "begin":
-            self.begin_ns = event.timestamp_ns
+            stage.begin_ns, stage.began_at = event.timestamp_ns, time.monotonic()
+            self.begin_ns = self.begin_ns or event.timestamp_ns
             self.ready.set()
         elif event.what == "exec":
-            self._nodes = {key: node for key, node in self._nodes.items() if key[0] != event.process_id}
-            self._process(event.process_id).refresh()
+            self._resolver.new_image(event.process_id)
         elif event.what == "fork":
             self._members.add(event.child)
-            self._process(event.child)
+            self._resolver.process(event.child)
         elif event.what == "exit":
             self._members.discard(event.process_id)
             if not self._members:
                 self.target_ended.set()
-
-    def _process(self, pid: int) -> NativeProcess:
-        process = self._processes.get(pid)
-        if process is None:
-            process = self._processes[pid] = NativeProcess(pid, self._symboliser)
-        return process
-
-    def _sample(self, record: SampleRecord, *, late: bool = False) -> None:
-        if self._own and record.process_id == self._request.pid and record.thread_id in self.own_threads():
-            return
-        native, kernel = record.native, record.kernel
-        key = (record.process_id, native, kernel, record.python, 0 if native else record.pc)
-        node = self._nodes.get(key)
-        if node is None:
-            known = (not native or native in self._natives.items) and (not kernel or kernel in self._kernels.items)
-            if not known and not late:
-                self._pending.append((time.monotonic(), record))
-                return
-            node = self._resolve(key, record)
-            if known:
-                if len(self._nodes) >= _MAX_DEFINITIONS:
-                    self._nodes.clear()
-                self._nodes[key] = node
-            else:
-                self._lose("undefined_stacks")
-        who = (record.process_id, record.thread_id)
-        if who not in self._threads_seen:
-            self._threads_seen.add(who)
-            self._name_thread(record)
-        self._collector.add(record.timestamp_ns, *who, node, 1, self._period_ns)
-
-    def _retry(self, give_up: float) -> None:
-        """Samples that came before their stacks; those older than `give_up` are taken as they are."""
-        for _ in range(len(self._pending)):
-            arrived, record = self._pending.popleft()
-            if arrived <= give_up:
-                self._sample(record, late=True)
-            else:
-                native_known = not record.native or record.native in self._natives.items
-                kernel_known = not record.kernel or record.kernel in self._kernels.items
-                if native_known and kernel_known:
-                    self._sample(record)
-                else:
-                    self._pending.append((arrived, record))
-
-    def _resolve(self, key: tuple[int, ...], record: SampleRecord) -> int:
-        process = self._process(record.process_id)
-        lines = self._natives.items.get(record.native, ())
-        if lines:
-            native = process.stack(lines, limit=self._native_limit)
-        elif self._request.options.native == "none":
-            native = process.leaf(0)
-        else:
-            native = process.leaf(record.pc)
-        if native.broken:
-            self._lose("broken_unwinds")
-        frames: tuple[StackFrame, ...] = native.frames
-        if native.truncated:
-            self._lose("truncated_stacks")
-            frames = (TRUNCATED, *frames)
-        frames += kernel_frames(self._kernels.items.get(record.kernel, ()))
-        frames = frames or (UNKNOWN,)
-        if self._recording is not None:
-            self._recording.stack(key, frames)
-        return self._collector.node(frames)
-
-    def _name_thread(self, record: SampleRecord) -> None:
-        name = thread_name(record.process_id, record.host_thread_id)
-        self._collector.name_thread(record.process_id, record.thread_id, name)
-        if self._recording is not None:
-            self._recording.fact("thread", [record.process_id, record.thread_id, name])

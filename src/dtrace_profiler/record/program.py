@@ -84,7 +84,7 @@ class ProgramRequest:
     python: Sequence[PythonProcess] = ()
     """Those known from the beginning; more come over the control channel."""
     control: int = 0
-    """First argument of the `prctl` calls that tell the running program of processes."""
+    """First of the three `prctl` options by which the running program is told of processes; 0: none."""
     machine: str = "x86_64"
 
 
@@ -186,28 +186,26 @@ def _processes(request: ProgramRequest) -> list[str]:
                 f'printf("F %d %d %d\\n", walltimestamp, pid, {child});',
             )
         )
-    if request.control and request.walk_steps:
-        out.append(
-            _clause(
-                "syscall::prctl:entry",
-                f"arg0 == {request.control}",
-                "current[(int)arg1] = arg3;",
-                "shape[(int)arg1] = arg4 & 0xffffffff;",
-                "slot[(int)arg1] = arg2;",
-            )
-        )
-        out.append(
-            _clause(
-                "syscall::prctl:entry",
-                f"arg0 == {request.control + 1}",
-                "generation[(int)arg1] = arg2;",
-            )
-        )
+    if request.control:
+        # What record.control says: three options of prctl that do not exist, from `control` on.
+        prctl = "syscall::prctl:entry"
+        if request.walk_steps:
+            out += [
+                _clause(prctl, f"arg0 == {request.control + 1}", "generation[(int)arg1] = arg2;"),
+                _clause(
+                    prctl,
+                    f"arg0 == {request.control}",
+                    "current[(int)arg1] = arg3;",
+                    "shape[(int)arg1] = arg4 & 0xffffffff;",
+                    "slot[(int)arg1] = arg2;",
+                ),
+            ]
+        out.append(_clause(prctl, f"arg0 == {request.control + 2}", "member[(int)arg1] = 1;"))
     return out
 
 
 def _sample(request: ProgramRequest) -> list[str]:
-    """The clauses of one firing, in order. A fault ends only the clause it happens in: what may fault stands apart."""
+    """The clauses of one firing, in order. A fault ends only its own clause: what may fault stands apart."""
     probe = f"profile-{request.frequency_hz}"
 
     def clause(predicate: str, *statements: str) -> str:

@@ -1,0 +1,45 @@
+"""Telling a running D program of processes: a system call of our own that its probe reads.
+
+`prctl` with an option that does not exist fails and does nothing, but a `syscall::prctl:entry` clause sees its
+arguments. The option is a random number, which only the program and we know.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dtrace_profiler.record.program import PythonProcess
+
+
+def _prctl() -> Callable[..., int]:
+    function = ctypes.CDLL(None).prctl
+    word = ctypes.c_ulong
+    function.argtypes = [ctypes.c_int, word, word, word, word]
+    return function  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
+class ControlChannel:
+    """`base`: the first of the three options; what each means stands in `record.program`."""
+
+    base: int = field(default_factory=lambda: 0x40000000 | secrets.randbits(28) << 2)
+    _call: Callable[..., int] | None = None
+
+    def _say(self, option: int, *words: int) -> None:
+        if self._call is None:
+            self._call = _prctl()
+        mask = (1 << 64) - 1
+        padded = [word & mask for word in words] + [0] * (4 - len(words))
+        self._call(self.base + option, *padded)
+
+    def python(self, process: PythonProcess) -> None:
+        """Walk this process's Python frames from now on."""
+        self._say(1, process.pid, process.generation)
+        self._say(0, process.pid, process.slot, process.current_slot, process.shape)
+
+    def member(self, pid: int) -> None:
+        """Sample this process from now on."""
+        self._say(2, pid)

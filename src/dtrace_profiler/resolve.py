@@ -1,0 +1,156 @@
+"""Records → samples with named frames, in the collector.
+
+Keeps what is needed between records: the stacks by number, the processes, and for each combination of stacks the
+node it became. Not thread-safe: the pipeline locks around it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Set
+from typing import Generic, TypeVar
+
+from dtrace_profiler.collector import Collector
+from dtrace_profiler.model.frame import StackFrame
+from dtrace_profiler.model.options import Options
+from dtrace_profiler.platforms.processes import thread_name
+from dtrace_profiler.record.parse import NativeStack, SampleRecord
+from dtrace_profiler.record.program import MAX_NATIVE_FRAMES
+from dtrace_profiler.record.recording import RecordingWriter
+from dtrace_profiler.stacks import TRUNCATED, UNKNOWN, NativeProcess, kernel_frames
+from dtrace_profiler.symbols.native import Symboliser
+
+_PENDING_S = 2.0
+"""Each CPU has a buffer of its own: a sample may come before the stack it names, but not by more than this."""
+_MAX_DEFINITIONS = 1 << 18
+"""Stacks remembered by number. One that was forgotten and comes again is counted as undefined."""
+
+Value = TypeVar("Value")
+
+
+class _Bounded(dict[int, Value], Generic[Value]):
+    """The oldest entries make room for new ones."""
+
+    def __setitem__(self, key: int, value: Value) -> None:
+        if len(self) >= _MAX_DEFINITIONS:
+            for old in list(self)[: _MAX_DEFINITIONS // 4]:
+                del self[old]
+        super().__setitem__(key, value)
+
+
+class Resolver:
+    """`lose` counts what is missing, by name. `own_threads`: native ids of ours, which no profile shows."""
+
+    def __init__(
+        self,
+        options: Options,
+        collector: Collector,
+        *,
+        recording: RecordingWriter | None,
+        lose: Callable[..., None],
+        own_threads: Callable[[], Set[int]],
+    ) -> None:
+        self._options = options
+        self._collector = collector
+        self._recording = recording
+        self._lose = lose
+        self._own_threads = own_threads
+        self._own_pid = os.getpid()
+        self._period_ns = 1_000_000_000 // options.frequency_hz
+        self._native_limit = min(options.depth, MAX_NATIVE_FRAMES)
+        self._symboliser = Symboliser()
+        self._processes: dict[int, NativeProcess] = {}
+        self._natives: _Bounded[tuple[bytes, ...]] = _Bounded()
+        self._kernels: _Bounded[tuple[bytes, ...]] = _Bounded()
+        self._nodes: dict[tuple[int, ...], int] = {}
+        self._pending: deque[tuple[float, SampleRecord]] = deque()
+        self._threads_seen: set[tuple[int, int]] = set()
+
+    def process(self, pid: int) -> NativeProcess:
+        """What is known of a process: call it early, while it lives."""
+        process = self._processes.get(pid)
+        if process is None:
+            process = self._processes[pid] = NativeProcess(pid, self._symboliser)
+        return process
+
+    def new_image(self, pid: int) -> None:
+        """The process has executed another program: no address means what it meant."""
+        self._nodes = {key: node for key, node in self._nodes.items() if key[0] != pid}
+        self.process(pid).refresh()
+
+    def define(self, stack: NativeStack) -> None:
+        (self._kernels if stack.kernel else self._natives)[stack.number] = stack.frames
+
+    def sample(self, record: SampleRecord) -> None:
+        if record.process_id == self._own_pid and record.thread_id in self._own_threads():
+            return
+        if self._defined(record):
+            self._add(record)
+        else:
+            self._pending.append((time.monotonic(), record))
+
+    def retry(self, *, give_up: bool = False) -> None:
+        """Samples that came before their stacks. Those that have waited long enough are taken as they are."""
+        latest = time.monotonic() - _PENDING_S
+        for _ in range(len(self._pending)):
+            arrived, record = self._pending.popleft()
+            if self._defined(record):
+                self._add(record)
+            elif give_up or arrived <= latest:
+                self._lose("undefined_stacks")
+                self._add(record)
+            else:
+                self._pending.append((arrived, record))
+
+    def close(self) -> None:
+        self._symboliser.close()
+
+    def _defined(self, record: SampleRecord) -> bool:
+        return (not record.native or record.native in self._natives) and (
+            not record.kernel or record.kernel in self._kernels
+        )
+
+    def _add(self, record: SampleRecord) -> None:
+        # Where the native stack is known the interrupted instruction is its leaf.
+        pc = 0 if record.native else record.pc
+        key = (record.process_id, record.native, record.kernel, record.python, pc)
+        node = self._nodes.get(key)
+        if node is None:
+            frames = self._frames(record)
+            node = self._collector.node(frames)
+            if self._recording is not None:
+                self._recording.stack(key, frames)
+            if len(self._nodes) >= _MAX_DEFINITIONS:
+                self._nodes.clear()
+            self._nodes[key] = node
+        who = (record.process_id, record.thread_id)
+        if who not in self._threads_seen:
+            self._threads_seen.add(who)
+            self._name_thread(record)
+        self._collector.add(record.timestamp_ns, *who, node, 1, self._period_ns)
+
+    def _frames(self, record: SampleRecord) -> tuple[StackFrame, ...]:
+        process = self.process(record.process_id)
+        lines = self._natives.get(record.native, ())
+        if lines:
+            native = process.stack(lines, limit=self._native_limit)
+        elif self._options.native == "none":
+            native = process.leaf(0)
+        else:
+            native = process.leaf(record.pc)
+        if native.broken:
+            self._lose("broken_unwinds")
+        frames = native.frames
+        if native.truncated:
+            self._lose("truncated_stacks")
+            frames = (TRUNCATED, *frames)
+        frames += kernel_frames(self._kernels.get(record.kernel, ()))
+        return frames or (UNKNOWN,)
+
+    def _name_thread(self, record: SampleRecord) -> None:
+        name = thread_name(record.process_id, record.host_thread_id)
+        self._collector.name_thread(record.process_id, record.thread_id, name)
+        if self._recording is not None:
+            self._recording.fact("thread", [record.process_id, record.thread_id, name])
