@@ -33,7 +33,13 @@ def system(platform: str | None = None) -> System:
     return "other"
 
 
+def user_id() -> int | None:
+    """The effective user id of this process. None where the system numbers no users (Windows)."""
+    geteuid = getattr(os, "geteuid", None)
+    return None if geteuid is None else int(geteuid())
+
+
 def is_superuser() -> bool | None:
     """Whether this process runs as root. None where the system has no such user (Windows)."""
-    geteuid = getattr(os, "geteuid", None)
-    return None if geteuid is None else geteuid() == 0
+    user = user_id()
+    return None if user is None else user == 0

@@ -1,0 +1,97 @@
+"""Facts of a Linux system that decide whether and how DTrace can sample. Read from /proc and /sys, never changed.
+
+Every function takes `root`, the folder that holds `proc` and `sys`, so that it can be tested on any system with a few
+files. A fact that can't be read is None or empty: never an error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path("/")
+
+DEFAULT_MAX_STACK = 127
+"""kernel.perf_event_max_stack of a kernel that nobody has changed."""
+
+CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_PERFMON": 38, "CAP_BPF": 39}
+"""What DTrace needs of root, and the bit of each (linux/capability.h)."""
+
+
+def perf_event_max_stack(root: Path = ROOT) -> int:
+    """Frames that the kernel walks at most: the upper limit of dtrace's `ustackframes` and `maxframes`."""
+    return _number(root / "proc/sys/kernel/perf_event_max_stack", DEFAULT_MAX_STACK)
+
+
+def ptrace_scope(root: Path = ROOT) -> int:
+    """Whose memory an ordinary user may read: 0 own processes, 1 own children, 2 nobody's; 3: nor may root."""
+    return _number(root / "proc/sys/kernel/yama/ptrace_scope", 0)
+
+
+def tracefs_mounted(root: Path = ROOT) -> bool:
+    """Whether tracefs is there. dtrace enables its own probes through it, and fails without."""
+    # Mounted by itself, or below debugfs, where the kernel mounts it when somebody looks.
+    for line in _text(root / "proc/self/mounts").splitlines():
+        fields = line.split()
+        if len(fields) > 2 and fields[2] in ("tracefs", "debugfs"):
+            return True
+    return False
+
+
+def has_type_information(root: Path = ROOT) -> bool:
+    """Whether the kernel describes its types (BTF), without which dtrace knows neither `curthread` nor `pid`."""
+    return (root / "sys/kernel/btf/vmlinux").exists()
+
+
+def lockdown(root: Path = ROOT) -> str:
+    """`none`, `integrity` or `confidentiality`, which forbids BPF to read memory; empty for a kernel without it."""
+    text = _text(root / "sys/kernel/security/lockdown")
+    start = text.find("[")
+    return text[start + 1 : text.find("]", start)] if start >= 0 else ""
+
+
+def missing_capabilities(root: Path = ROOT) -> list[str]:
+    """Of `CAPABILITIES`, those that this process lacks. A root in a container often lacks some."""
+    for line in _text(root / "proc/self/status").splitlines():
+        if line.startswith("CapEff:"):
+            held = int(line.split()[1], 16)
+            missing = [name for name, bit in CAPABILITIES.items() if not held >> bit & 1]
+            # CAP_SYS_ADMIN held everything that was later given names of its own.
+            return [] if missing and set(missing) <= {"CAP_PERFMON", "CAP_BPF"} else missing
+    return []
+
+
+def process_state(pid: int, root: Path = ROOT) -> str:
+    """The letter of its state: `R` running, `S` sleeping, `T` stopped, `Z` ended …; empty: no such process."""
+    text = _text(root / f"proc/{pid}/stat")
+    # The name in brackets may hold blanks and brackets itself.
+    return text[text.rfind(")") + 2 :][:1]
+
+
+def process_user(pid: int, root: Path = ROOT) -> int | None:
+    """User id of a process, its effective one. None: no such process."""
+    for line in _text(root / f"proc/{pid}/status").splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[2])
+    return None
+
+
+def thread_group(pid: int, root: Path = ROOT) -> int | None:
+    """The process that a thread belongs to. None: no such thread."""
+    for line in _text(root / f"proc/{pid}/status").splitlines():
+        if line.startswith("Tgid:"):
+            return int(line.split()[1])
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _number(path: Path, default: int) -> int:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return default
