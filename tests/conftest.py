@@ -1,1 +1,60 @@
-"""Puts this folder on the import path, so that every test can `import fake_dtrace`."""
+"""Puts this folder on the import path, so that every test can `import fake_dtrace`; and says what a test needs.
+
+`@pytest.mark.dtrace` and `@pytest.mark.browser` skip by name where DTrace or Chromium can't be used, and fail
+there when DTRACE_PROFILER_REQUIRE names them (`dtrace,browser`), as in CI. `corpus` likewise skips.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dtrace_profiler.errors import DTraceProfilerError
+from dtrace_profiler.platforms.dtrace_command import find_dtrace
+
+CORPUS = Path(__file__).parents[2] / "shared" / "dtrace-corpus"
+
+
+@functools.cache
+def _no_dtrace() -> str:
+    """Why the real DTrace can't be used; empty where it can."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "not root"
+    if not Path("/sys/kernel/debug/tracing/uprobe_events").exists():
+        return "debugfs with tracefs is not mounted"
+    try:
+        find_dtrace()
+    except DTraceProfilerError as error:
+        return str(error)
+    return ""
+
+
+@functools.cache
+def _no_browser() -> str:
+    if chromium() is None:
+        return "no Chromium"
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "no Playwright"
+    return ""
+
+
+def chromium() -> str | None:
+    """The browser's path, None where there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("DTRACE_PROFILER_REQUIRE", "").split(",")
+    for marker, reason in (("dtrace", _no_dtrace), ("browser", _no_browser)):
+        if item.get_closest_marker(marker) is not None and (why := reason()):
+            if marker in required:
+                pytest.fail(f"{marker} is required here: {why}", pytrace=False)
+            pytest.skip(f"needs {marker}: {why}")
+    if item.get_closest_marker("corpus") is not None and not CORPUS.is_dir():
+        pytest.skip("needs the corpus of real dtrace output")

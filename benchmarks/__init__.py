@@ -1,0 +1,1 @@
+"""Benchmarks: each `bench_*.py` prints a table; `python -m benchmarks` runs all, `--smoke` in seconds."""
