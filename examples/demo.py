@@ -20,7 +20,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 
-WORDS = "river moon garden winter letter stone music harbour silver night road paper island summer clock".split()
+WORDS = ["river", "moon", "garden", "winter", "letter", "stone", "music", "harbour", "silver", "night", "road"]
 
 
 def make_title(random_numbers: random.Random) -> str:
