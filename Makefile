@@ -1,7 +1,10 @@
 # What a newcomer types. Each does its own set-up, says what it does, and can be run again.
-PYTHON ?= python3
-BIN := .venv/bin
+#
+#   make test TESTS=tests/record           some tests only; see CONTRIBUTING.md
+#   make demo PYTHON=/path/to/python       the Python that .venv is made with
+export PYTHON
 TESTS ?= tests
+BENCHMARKS ?=
 
 .PHONY: help demo test lint bench clean
 help:
@@ -12,20 +15,20 @@ help:
 	@echo "make clean   remove what these have made"
 
 demo:
-	@PYTHON=$(PYTHON) scripts/setup demo
+	@scripts/setup demo
 	@scripts/demo
 
 test:
-	@PYTHON=$(PYTHON) scripts/setup test
+	@scripts/setup test
 	@scripts/test $(TESTS)
 
 lint:
-	@PYTHON=$(PYTHON) scripts/setup test
+	@scripts/setup test
 	@scripts/lint
 
 bench:
-	@PYTHON=$(PYTHON) scripts/setup test
-	@$(BIN)/python -m benchmarks
+	@scripts/setup test
+	@.venv/bin/python -m benchmarks $(BENCHMARKS)
 
 clean:
 	rm -rf .venv demo artifacts build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \

@@ -1,4 +1,4 @@
-"""A small bookshop on a busy day: something to profile, for about fifteen seconds.
+"""A small bookshop on a busy day: something to profile, for fifteen seconds.
 
 Several threads, each with a job that keeps a CPU busy in its own way: pure Python, C extensions that release the
 GIL, C extensions that call back into Python, asyncio tasks, generators, recursion, a database, a child process.
@@ -8,6 +8,7 @@ Nothing but the standard library.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -91,7 +92,7 @@ def write_invoices() -> None:
 
 
 def count_stock() -> None:
-    with sqlite3.connect(":memory:") as database:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.execute("create table stock (title text, price real)")
         rows = ((word, number * 0.5) for number in range(200) for word in WORDS)
         database.executemany("insert into stock values (?, ?)", rows)
@@ -122,7 +123,7 @@ def print_catalogue(seconds: float) -> None:
     run_for(seconds, lambda: "\n".join(f"{a} {b}" for a in WORDS for b in WORDS).upper().split())
 
 
-def main(seconds: float = 12.0) -> None:
+def main(seconds: float = 15.0) -> None:
     jobs: dict[str, Callable[[], object]] = {
         "catalogue": keep_catalogue,
         "recommend": plan_recommendations,
@@ -143,4 +144,4 @@ def main(seconds: float = 12.0) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 12.0)
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 15.0)
