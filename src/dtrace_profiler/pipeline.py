@@ -19,10 +19,11 @@ from dtrace_profiler.model.options import Options
 from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.dtrace_command import DTraceCommand
 from dtrace_profiler.platforms.processes import descendants, process_exists
+from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
 from dtrace_profiler.record.messages import classify, drops, is_notice, run_time_error
-from dtrace_profiler.record.parse import NativeStack, Parser, ProcessEvent, Record, SampleRecord
-from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, d_program
+from dtrace_profiler.record.parse import NativeStack, Parser, ProcessEvent, PythonStack, Record, SampleRecord
+from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, PythonProcess, d_program
 from dtrace_profiler.record.program import options as program_options
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.record.session import Session, SessionCommand
@@ -32,7 +33,10 @@ from dtrace_profiler.resolve import Resolver
 READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
 FIRST_WALK_STEPS = 32
-"""Interpreter frames that the first program follows: verified in 0.3 s."""
+"""Interpreter frames that the first program follows: ready 0.3 s later than without a walk."""
+FULL_WALK_STEPS = 200
+"""Those that the lasting one follows: ready 2 s later. 210 are the most that the kernel's verifier lets through (a
+million instructions). A fifth to a third of the frames are the interpreter's own, so 128 Python frames fit."""
 _HANDOVER_NS = 100_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _MAX_ERROR_TEXT = 1 << 16
@@ -47,6 +51,8 @@ class EngineRequest:
     pid: int
     options: Options
     machine: str
+    expect_exec: bool = False
+    """The process is about to execute the program that is meant: what it is now says nothing."""
 
 
 class _Stage:
@@ -132,11 +138,15 @@ class DTraceEngine:
             request.options, collector, recording=recording, lose=self.lose, own_threads=self.own_threads
         )
         self._control = ControlChannel()
+        self._python: PythonProcesses | None = None
+        if request.options.python:
+            self._python = PythonProcesses(on_found=self._on_python, lose=self.lose, note=self._note)
+            self._resolver.python = self._python
         self._members = {request.pid}
         self._stages: list[_Stage] = []
         self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
-        if request.options.native == "full" and request.options.depth > MAX_NATIVE_FRAMES:
+        if request.options.native == "full" and request.options.depth > MAX_NATIVE_FRAMES + 1:
             self.notes.append(
                 f"Native stacks are cut at {MAX_NATIVE_FRAMES} frames, the kernel's limit"
                 " (kernel.perf_event_max_stack)."
@@ -153,15 +163,24 @@ class DTraceEngine:
         self._resolver.process(self.request.pid)
         if self.request.options.children:
             self._members.update(pid for pid in descendants(self.request.pid) if pid != os.getpid())
-        stage = self._start_stage(self._program(walk_steps=0))
+        stage = self._start_stage(self._program(walk_steps=self._first_steps()))
         if self._recording is not None:
             self._recording.fact("program", stage.text)
         self._watch = threading.Thread(target=self._watch_stages, name="dtrace-profiler-watch", daemon=True)
         self._watch.start()
 
     def program_text(self) -> str:
-        """The D program that `start` would run."""
-        return d_program(self._program(walk_steps=0))
+        """The D program that `start` would run first."""
+        return d_program(self._program(walk_steps=self._first_steps()))
+
+    def _first_steps(self) -> int:
+        """Look for CPython in the processes that are there; no walk where there is none and none is expected."""
+        if self._python is None:
+            return 0
+        for pid in sorted(self._members):
+            self._python.look(pid)
+        expected = self.request.expect_exec or self.request.options.children
+        return FIRST_WALK_STEPS if expected or self._python.found else 0
 
     def _program(self, *, walk_steps: int) -> ProgramRequest:
         options = self.request.options
@@ -173,6 +192,7 @@ class DTraceEngine:
             native_frames=min(options.depth, MAX_NATIVE_FRAMES) if native else 0,
             kernel=options.kernel,
             walk_steps=walk_steps,
+            python=self._python.found if self._python is not None and walk_steps else (),
             control=self._control.base,
             machine=self.request.machine,
         )
@@ -192,6 +212,8 @@ class DTraceEngine:
 
     def request_stop(self) -> None:
         self._stopping.set()
+        if self._python is not None:
+            self._python.close()
         for stage in self._stages:
             stage.stop()
 
@@ -216,6 +238,8 @@ class DTraceEngine:
         threads = [thread for stage in self._stages for thread in stage.session.threads]
         if self._watch is not None:
             threads.append(self._watch)
+        if self._python is not None:
+            threads += self._python.threads
         return {thread.native_id for thread in threads if thread.native_id is not None}
 
     def lose(self, what: str, count: int = 1) -> None:
@@ -223,10 +247,14 @@ class DTraceEngine:
         with self._lock:
             self.losses[what] = self.losses.get(what, 0) + count
 
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
     # The watch: a thread of its own.
 
     def _watch_stages(self) -> None:
-        while not self._stopping.wait(0.1):
+        while not self._stopping.wait(0.05):
             for stage in self._stages:
                 if stage.begin_ns or stage.session.ended.is_set():
                     continue
@@ -235,7 +263,21 @@ class DTraceEngine:
                     stage.session.kill()
             if all(stage.session.ended.is_set() for stage in self._stages):
                 return
+            self._deepen()
             self._notice_end()
+
+    def _deepen(self) -> None:
+        """Start the program that follows deep stacks once the first one samples; end the first when it has begun."""
+        first = self._stages[0]
+        if len(self._stages) == 2:
+            second = self._stages[1]
+            over = second.begin_ns and time.monotonic() - second.began_at > 4 * _HANDOVER_NS / 1e9
+            if over and not first.stopping:
+                first.stop()
+        elif first.begin_ns and self._python is not None and self._python.found:
+            with self._lock:
+                program = self._program(walk_steps=FULL_WALK_STEPS)
+                self._start_stage(program)
 
     def _notice_end(self) -> None:
         """With children the tree lives on without its root. Exit events say it sooner, but can be lost."""
@@ -265,12 +307,16 @@ class DTraceEngine:
         with self._lock:
             for record in stage.parser.close():
                 self._take(stage, record)
-            last = stage is self._stages[-1]
+            last = all(other is stage or other.session.ended.is_set() for other in self._stages)
             if last:
                 self._resolver.retry(give_up=True)
                 self._resolver.close()
         if not stage.stopping and not self._stopping.is_set():
-            self._on_failure(classify(stage.errors, status, system()))
+            error = classify(stage.errors, status, system())
+            if stage is not self._stages[0] and not stage.begin_ns:
+                self._note(f"Python stacks are cut at {FIRST_WALK_STEPS} interpreter frames: {error}")
+                return
+            self._on_failure(error)
         if last:
             self.ready.set()
 
@@ -280,20 +326,49 @@ class DTraceEngine:
                 self._resolver.sample(record)
         elif isinstance(record, NativeStack):
             self._resolver.define(record)
+        elif isinstance(record, PythonStack):
+            if self._python is not None:
+                self._python.define(record)
         elif isinstance(record, ProcessEvent):
             self._event(stage, record)
 
     def _event(self, stage: _Stage, event: ProcessEvent) -> None:
         if event.what == "begin":
-            stage.begin_ns, stage.began_at = event.timestamp_ns, time.monotonic()
-            self.begin_ns = self.begin_ns or event.timestamp_ns
-            self.ready.set()
+            self._begin(stage, event.timestamp_ns)
         elif event.what == "exec":
             self._resolver.new_image(event.process_id)
+            if self._python is not None:
+                self._python.new_image(event.process_id)
         elif event.what == "fork":
-            self._members.add(event.child)
+            self._add_member(event.child)
             self._resolver.process(event.child)
+            if self._python is not None:
+                self._python.forked(event.process_id, event.child)
         elif event.what == "exit":
             self._members.discard(event.process_id)
+            if self._python is not None:
+                self._python.ended(event.process_id)
             if not self._members:
                 self.target_ended.set()
+
+    def _begin(self, stage: _Stage, timestamp_ns: int) -> None:
+        stage.begin_ns, stage.began_at = timestamp_ns, time.monotonic()
+        if stage is not self._stages[0]:
+            # What has come since its text was written. Both programs listen; the first has heard it before.
+            for pid in self._members:
+                self._control.member(pid)
+            stage.from_ns = self._stages[0].until_ns = timestamp_ns + _HANDOVER_NS
+        if self._python is not None:
+            for process in self._python.found:
+                self._control.python(process)
+        self.begin_ns = self.begin_ns or timestamp_ns
+        self.ready.set()
+
+    def _add_member(self, pid: int) -> None:
+        self._members.add(pid)
+        if len(self._stages) > 1:
+            self._control.member(pid)
+
+    def _on_python(self, process: PythonProcess) -> None:
+        """A CPython process was found. The thread that looks for them."""
+        self._control.python(process)

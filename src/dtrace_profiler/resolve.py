@@ -13,9 +13,11 @@ from collections.abc import Callable, Set
 from typing import Generic, TypeVar
 
 from dtrace_profiler.collector import Collector
+from dtrace_profiler.merge import MergeRequest, merge
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.platforms.processes import thread_name
+from dtrace_profiler.python_processes import NamedStack, PythonProcesses
 from dtrace_profiler.record.parse import NativeStack, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES
 from dtrace_profiler.record.recording import RecordingWriter
@@ -67,6 +69,7 @@ class Resolver:
         self._nodes: dict[tuple[int, ...], int] = {}
         self._pending: deque[tuple[float, SampleRecord]] = deque()
         self._threads_seen: set[tuple[int, int]] = set()
+        self.python: PythonProcesses | None = None
 
     def process(self, pid: int) -> NativeProcess:
         """What is known of a process: call it early, while it lives."""
@@ -108,9 +111,14 @@ class Resolver:
         self._symboliser.close()
 
     def _defined(self, record: SampleRecord) -> bool:
-        return (not record.native or record.native in self._natives) and (
-            not record.kernel or record.kernel in self._kernels
+        return (
+            (not record.native or record.native in self._natives)
+            and (not record.kernel or record.kernel in self._kernels)
+            and (record.python < 2 or self._python_stack(record) is not None)
         )
+
+    def _python_stack(self, record: SampleRecord) -> NamedStack | None:
+        return self.python.stack(record.python) if self.python is not None and record.python > 1 else None
 
     def _add(self, record: SampleRecord) -> None:
         # Where the native stack is known the interrupted instruction is its leaf.
@@ -142,12 +150,33 @@ class Resolver:
             native = process.leaf(record.pc)
         if native.broken:
             self._lose("broken_unwinds")
-        frames = native.frames
         if native.truncated:
             self._lose("truncated_stacks")
-            frames = (TRUNCATED, *frames)
+        frames = native.frames
+        python = self._python_stack(record)
+        if record.python == 1:
+            self._lose("walk_faults_stacks")
+        if python is not None and self.python is not None:
+            frames = self._merge(record.process_id, frames, python)
+        truncated = native.truncated if python is None else python.truncated
+        frames = ((TRUNCATED,) if truncated else ()) + frames
         frames += kernel_frames(self._kernels.get(record.kernel, ()))
         return frames or (UNKNOWN,)
+
+    def _merge(self, pid: int, native: tuple[StackFrame, ...], python: NamedStack) -> tuple[StackFrame, ...]:
+        assert self.python is not None
+        kept = python.frames
+        if python.truncated:
+            self._lose("truncated_python_stacks")
+        return merge(
+            MergeRequest(
+                native=native if self._options.native != "none" else (),
+                unwound=self._options.native == "full" and self.python.unwinds(pid),
+                python=kept,
+                loops=self.python.loops(pid) or (),
+                glue=self._options.glue,
+            )
+        )
 
     def _name_thread(self, record: SampleRecord) -> None:
         name = thread_name(record.process_id, record.host_thread_id)

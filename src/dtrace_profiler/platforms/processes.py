@@ -39,12 +39,25 @@ def thread_name(pid: int, thread_id: int, *, proc: str = "/proc") -> str:
 
 def command_line(pid: int, *, proc: str = "/proc") -> str:
     """The command as it could be typed, at most 500 characters; empty where it can't be read."""
+    return shlex.join(arguments(pid, proc=proc))[:500]
+
+
+def arguments(pid: int, *, proc: str = "/proc") -> list[str]:
+    """The command and its arguments, up to 8 kB; empty where they can't be read."""
     try:
         with open(f"{proc}/{pid}/cmdline", "rb") as file:
-            words = file.read(8192).rstrip(b"\0").split(b"\0")
+            data = file.read(8192)
+    except OSError:
+        return []
+    return [word.decode("utf-8", "replace") for word in data.removesuffix(b"\0").split(b"\0")] if data else []
+
+
+def working_directory(pid: int, *, proc: str = "/proc") -> str:
+    """Where a process stands, as itself sees it; empty where that can't be read."""
+    try:
+        return os.readlink(f"{proc}/{pid}/cwd")
     except OSError:
         return ""
-    return shlex.join(word.decode("utf-8", "replace") for word in words)[:500] if words != [b""] else ""
 
 
 def children(pid: int, *, proc: str = "/proc") -> list[int]:

@@ -1,0 +1,80 @@
+"""Reading another process's memory without stopping it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Protocol
+
+
+class MemoryReadError(OSError):
+    """Some of the bytes asked for are not there, or not ours to read."""
+
+
+class Memory(Protocol):
+    """Bytes by address. Tests feed a dictionary."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes; `MemoryReadError` where any of them can't be read."""
+        ...
+
+
+class ProcessMemory:
+    """`/proc/PID/mem`: works for root, and for an own process where ptrace_scope allows it. Stops nothing.
+
+    The descriptor belongs to the image that ran when it was opened: after an exec it reads nothing, so what comes
+    is never of another program than was asked for.
+    """
+
+    def __init__(self, pid: int, *, proc: str = "/proc") -> None:
+        self.pid = pid
+        try:
+            self._file = open(f"{proc}/{pid}/mem", "rb", buffering=0)  # noqa: SIM115 - closed by close
+        except OSError as error:
+            raise MemoryReadError(error.errno, error.strerror) from error
+
+    def read(self, address: int, size: int) -> bytes:
+        if not 0 < address < 1 << 63 or size < 0:
+            raise MemoryReadError(f"no address: {address:#x}")
+        try:
+            data = os.pread(self._file.fileno(), size, address)
+        except (OSError, OverflowError, ValueError) as error:
+            raise MemoryReadError(f"{size} bytes at {address:#x}: {error}") from error
+        if len(data) != size:
+            raise MemoryReadError(f"{len(data)} of {size} bytes at {address:#x}")
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+
+_WORD = struct.Struct("<Q")
+
+
+def word(memory: Memory, address: int) -> int:
+    """The 64-bit word at an address."""
+    return int(_WORD.unpack(memory.read(address, 8))[0])
+
+
+def readable_part(memory: Memory, low: int, high: int) -> tuple[int, bytes]:
+    """(start, bytes) of the readable run that ends at or holds `high`, as far down as `low`; pages of 4096 bytes."""
+    parts: list[bytes] = []
+    end = high
+    while end > low:
+        start = max(low, (end - 1) & ~0xFFF)
+        try:
+            parts.append(memory.read(start, end - start))
+        except MemoryReadError:
+            if parts:
+                break
+            # The top page may be missing: thread memory need not fill it.
+            end = start
+            continue
+        end = start
+    parts.reverse()
+    data = b"".join(parts)
+    return end, data

@@ -1,0 +1,254 @@
+"""The CPython processes among those that are sampled: found, told to the D program, their stacks named.
+
+A process is looked at when it is first known and after each exec, again and again while it is starting: the layout
+can be read as soon as the interpreter has made its first thread, some milliseconds before the program's first line.
+Code objects are read when a stack is printed, while they are most likely still there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from dtrace_profiler.cpython.code import CodeObject, CodeReader
+from dtrace_profiler.cpython.glue import EvaluationLoops, native_unwind_works
+from dtrace_profiler.cpython.layout import Layout, LayoutError, find_layout
+from dtrace_profiler.cpython.memory import MemoryReadError, ProcessMemory
+from dtrace_profiler.cpython.modules import ModuleNames
+from dtrace_profiler.merge import PythonFrame
+from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.platforms.processes import arguments, process_exists, working_directory
+from dtrace_profiler.record.parse import PythonStack
+from dtrace_profiler.record.program import PythonProcess
+
+_POLL_S = 0.002
+_POLL_FOR_S = 1.0
+_SLOW_POLL_S = 0.05
+_GIVE_UP_S = 10.0
+"""A process that is no CPython by then has no interpreter, or brings it in late (a program that embeds it)."""
+_MAX_STACKS = 1 << 17
+UNKNOWN_PYTHON = StackFrame("<unknown>", kind=FrameKind.UNKNOWN)
+
+
+@dataclasses.dataclass(slots=True)
+class _Process:
+    layout: Layout
+    code: CodeReader
+    modules: ModuleNames
+    full_native: bool
+    loops: EvaluationLoops
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NamedStack:
+    """`frames` leaf first, None where a C evaluation loop begins."""
+
+    frames: tuple[PythonFrame, ...]
+    truncated: bool
+
+
+class PythonProcesses:
+    """`on_found` is called, by the thread that looks, with each CPython process found later than `look`.
+
+    `lose` counts what is missing, `note` keeps a sentence for the user. `define`, `stack`, `forked`, `new_image` and
+    `ended` are for the pipeline, which locks around them.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_found: Callable[[PythonProcess], None],
+        lose: Callable[..., None],
+        note: Callable[[str], None],
+    ) -> None:
+        self._on_found = on_found
+        self._lose = lose
+        self._note = note
+        self._known: dict[int, _Process] = {}
+        self._stacks: dict[int, NamedStack] = {}
+        self._frames: dict[tuple[CodeObject, int], StackFrame] = {}
+        self._waiting: list[tuple[float, float, int]] = []
+        """A heap of (when to look, when it began, pid)."""
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._said: set[str] = set()
+
+    @property
+    def threads(self) -> Sequence[threading.Thread]:
+        return () if self._thread is None else (self._thread,)
+
+    @property
+    def found(self) -> list[PythonProcess]:
+        """What the D program needs to know of each that lives."""
+        return [_for_walk(process) for process in list(self._known.values())]
+
+    def is_python(self, pid: int) -> bool:
+        return pid in self._known
+
+    # Finding.
+
+    def look(self, pid: int) -> bool:
+        """Look at a process once, now; later again where it is still starting."""
+        try:
+            self._known[pid] = self._open(find_layout(pid))
+        except LayoutError as error:
+            if error.kind == "not_ready":
+                self.watch(pid)
+            else:
+                self._refused(pid, error)
+            return False
+        return True
+
+    def _open(self, layout: Layout) -> _Process:
+        try:
+            memory = ProcessMemory(layout.pid)
+        except MemoryReadError as error:
+            raise LayoutError("it has ended.", "ended") from error
+        modules = ModuleNames(
+            arguments(layout.pid), root=f"/proc/{layout.pid}/root", directory=working_directory(layout.pid)
+        )
+        full = native_unwind_works(layout, memory)
+        return _Process(layout, CodeReader(layout, memory), modules, full, EvaluationLoops(layout))
+
+    def _refused(self, pid: int, error: LayoutError) -> None:
+        """Say once what a user should know; a process that is no CPython, or has ended, is nothing to speak of."""
+        if error.kind not in ("not_python", "ended") and str(error) not in self._said:
+            self._said.add(str(error))
+            self._note(f"No Python frames of process {pid}: {error}")
+
+    def watch(self, pid: int) -> None:
+        """Look at a process from now on until it is a CPython, has ended, or time is up."""
+        now = time.monotonic()
+        with self._changed:
+            heapq.heappush(self._waiting, (now, now, pid))
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="dtrace-profiler-python", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (not self._waiting or self._waiting[0][0] > time.monotonic()):
+                    self._changed.wait(self._waiting[0][0] - time.monotonic() if self._waiting else None)
+                if self._closed:
+                    return
+                _, since, pid = heapq.heappop(self._waiting)
+            self._try(pid, since)
+
+    def _try(self, pid: int, since: float) -> None:
+        try:
+            process = self._open(find_layout(pid))
+        except LayoutError as error:
+            age = time.monotonic() - since
+            if error.kind in ("not_python", "not_ready") and age < _GIVE_UP_S and process_exists(pid):
+                pause = _POLL_S if age < _POLL_FOR_S else _SLOW_POLL_S
+                with self._changed:
+                    heapq.heappush(self._waiting, (time.monotonic() + pause, since, pid))
+            else:
+                self._refused(pid, error)
+            return
+        self._known[pid] = process
+        self._on_found(_for_walk(process))
+
+    def new_image(self, pid: int) -> None:
+        """The process has executed another program."""
+        self._known.pop(pid, None)
+        self.watch(pid)
+
+    def forked(self, parent: int, child: int) -> None:
+        """A fork has its parent's memory at its parent's addresses; the D program knows that already."""
+        known = self._known.get(parent)
+        if known is None:
+            self.watch(child)
+            return
+        try:
+            memory = ProcessMemory(child)
+        except MemoryReadError:
+            return
+        layout = dataclasses.replace(known.layout, pid=child)
+        self._known[child] = dataclasses.replace(known, layout=layout, code=CodeReader(layout, memory))
+
+    def ended(self, pid: int) -> None:
+        self._known.pop(pid, None)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    # Naming.
+
+    def define(self, stack: PythonStack) -> None:
+        """Read the code objects of a stack that was just printed."""
+        process = self._known.get(stack.process_id)
+        if process is None:
+            self._lose("unresolved_stacks")
+            named = NamedStack((UNKNOWN_PYTHON,), truncated=False)
+        else:
+            named = self._name(process, stack)
+        if len(self._stacks) >= _MAX_STACKS:
+            for old in list(self._stacks)[: _MAX_STACKS // 4]:
+                del self._stacks[old]
+        self._stacks[stack.number] = named
+
+    def _name(self, process: _Process, stack: PythonStack) -> NamedStack:
+        out: list[PythonFrame] = []
+        found = process.code.read(stack.frames, stack.generation)
+        for code, (_, instruction) in zip(found, stack.frames, strict=True):
+            if code is None:
+                self._lose("unresolved_code")
+                out.append(UNKNOWN_PYTHON)
+            elif isinstance(code, CodeObject):
+                out.append(self._frame(process, code, instruction))
+            else:
+                out.append(None)
+        return NamedStack(tuple(out), truncated=stack.next_frame != 0)
+
+    def _frame(self, process: _Process, code: CodeObject, instruction: int) -> StackFrame:
+        line = code.line(instruction)
+        frame = self._frames.get((code, line))
+        if frame is None:
+            if len(self._frames) >= _MAX_STACKS:
+                self._frames.clear()
+            frame = self._frames[code, line] = StackFrame(
+                code.qualname,
+                process.modules.name(code.filename),
+                file=code.filename,
+                line=line,
+                first_line=code.first_line,
+                kind=FrameKind.PYTHON,
+            )
+        return frame
+
+    def loops(self, pid: int) -> EvaluationLoops | None:
+        """Tells the evaluation loops of a process; None where it is no CPython."""
+        process = self._known.get(pid)
+        return None if process is None else process.loops
+
+    def unwinds(self, pid: int) -> bool:
+        """Whether the process's interpreter keeps frame pointers."""
+        process = self._known.get(pid)
+        return process is None or process.full_native
+
+    def stack(self, number: int) -> NamedStack | None:
+        """A stack that was defined; None where it was not, or not yet."""
+        return self._stacks.get(number)
+
+
+def _for_walk(process: _Process) -> PythonProcess:
+    layout, offsets = process.layout, process.layout.offsets
+    return PythonProcess(
+        pid=layout.pid,
+        slot=layout.slot,
+        current_slot=layout.current_slot,
+        frame=offsets["ts.cframe"] if "ts.cframe" in offsets else offsets["ts.frame"],
+        cframe=offsets.get("cframe.frame"),
+        old_frames=layout.minor == 11,
+        generation=layout.generation_address,
+        leaf_only=not process.full_native,
+    )
