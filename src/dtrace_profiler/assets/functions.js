@@ -47,8 +47,9 @@ export class Functions {
       const module = frames.module.data[frame];
       const file = frames.file.data[frame];
       const kind = frames.kind.data[frame];
-      const line = this.by === "line" ? frames.line.data[frame] : frames.first_line.data[frame];
-      const key = `${kind} ${name} ${module} ${file} ${this.by === "line" ? line : 0}`;
+      const first = frames.first_line.data[frame];
+      const line = this.by === "line" ? frames.line.data[frame] : first;
+      const key = `${kind} ${name} ${module} ${file} ${this.by === "line" ? `${line} ${first}` : ""}`;
       let id = this.ids.get(key);
       if (id === undefined) {
         id = this.list.length;
@@ -64,6 +65,8 @@ export class Functions {
           shade: shadeOf(strings[module], strings[name]),
         });
         this.ranks = null;
+      } else if (line && (!this.list[id].line || line < this.list[id].line)) {
+        this.list[id].line = line;
       }
       this.ofFrame.push(id);
     }

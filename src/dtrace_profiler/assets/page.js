@@ -13,7 +13,7 @@ import { matching, parseQuery } from "./search.js";
 import { emptiness, showStatus } from "./status.js";
 import { Store } from "./store.js";
 import { FunctionTable } from "./table.js";
-import { errorText, integer, percent, quantity, shown } from "./text.js";
+import { errorText, integer, percent, quantity, shown, standardError } from "./text.js";
 import { Tooltip } from "./tooltip.js";
 import { CallTree } from "./tree.js";
 
@@ -38,7 +38,7 @@ class Page {
     this.tree = this.#treeOf(false);
     /** @type {Uint8Array | null} */
     this.matches = null;
-    /** @type {{self: Float64Array, total: Float64Array} | null} */
+    /** @type {import("./tree.js").FunctionSums | null} */
     this.sums = null;
     this.tableFrame = 0;
     this.tooltip = new Tooltip(part("tip", HTMLElement));
@@ -152,9 +152,12 @@ class Page {
     return total;
   }
 
-  /** n of the sampling error in what is shown. */
-  get samples() {
-    return this.store.effectiveSamples(this.state.threads, this.tree.total[0]);
+  /** A share of all that is shown, and its error, as text. @param {number} value @param {number} weight
+   * @returns {[string, string]} */
+  #share(value, weight) {
+    const whole = this.tree.total[0];
+    const share = whole > 0 ? value / whole : 0;
+    return [percent(share), errorText(standardError(value, weight, whole, this.tree.totalWeight[0]))];
   }
 
   #sums() {
@@ -187,8 +190,8 @@ class Page {
       found.textContent = "not a regular expression";
       found.title = query.error;
     } else if (this.matches) {
-      const share = this.tree.shareOf(this.matches);
-      found.textContent = `${percent(share)} ${errorText(share, this.samples)}`;
+      const { value, weight } = this.tree.sumOf(this.matches);
+      found.textContent = this.#share(value, weight).join(" ");
       found.title = "Share of samples with a match anywhere on the stack, and its standard error in percentage points";
     } else {
       found.textContent = "";
@@ -232,11 +235,11 @@ class Page {
 
   /** @param {Spot} spot @returns {Description} */
   describe({ node, above, value }) {
-    const { tree, store, samples } = this;
+    const { tree, store } = this;
     const whole = tree.total[0];
     const { unit } = store.meta;
-    /** @type {(label: string, value: number) => [string, string, string, string]} */
-    const row = (label, v) => [label, percent(v / whole), errorText(v / whole, samples), quantity(v, unit)];
+    /** @type {(label: string, value: number, weight: number) => [string, string, string, string]} */
+    const row = (label, v, w) => [label, ...this.#share(v, w), quantity(v, unit)];
     if (node === ELIDED) {
       const left = tree.elided[above];
       return {
@@ -252,17 +255,18 @@ class Page {
         rows: [["Total", "100.0 %", "", quantity(whole, unit)]], remark: "" };
     }
     const fn = this.functions.list[tree.fn.data[node]];
-    const rows = [row(this.state.leafFirst ? "Here" : "Total", tree.total[node])];
-    if (!this.state.leafFirst) rows.push(row("Self", tree.self[node]));
+    const rows = [row(this.state.leafFirst ? "Here" : "Total", tree.total[node], tree.totalWeight[node])];
+    if (!this.state.leafFirst) rows.push(row("Self", tree.self[node], tree.selfWeight[node]));
     const zoomed = this.graph.zoomed;
     if (zoomed > 0 && zoomed !== node && tree.total[zoomed] >= tree.total[node]) {
-      const share = tree.total[node] / tree.total[zoomed];
-      const part = tree.total[zoomed] / whole;
-      rows.push(["Of the zoomed", percent(share), errorText(share, samples * part), ""]);
+      const error = standardError(tree.total[node], tree.totalWeight[node], tree.total[zoomed], tree.totalWeight[zoomed]);
+      rows.push(["Of the zoomed", percent(tree.total[node] / tree.total[zoomed]), errorText(error), ""]);
     }
-    const { total } = this.#sums();
+    const { total, totalWeight } = this.#sums();
     const everywhere = total[tree.fn.data[node]];
-    if (everywhere > tree.total[node] * (1 + 1e-9)) rows.push(row("In all places", everywhere));
+    if (everywhere > tree.total[node] * (1 + 1e-9)) {
+      rows.push(row("In all places", everywhere, totalWeight[tree.fn.data[node]]));
+    }
     const file = shown(fn.file);
     return {
       name: fn.label,
@@ -343,10 +347,9 @@ class Page {
 
   #fillTable() {
     this.tableFrame = 0;
-    const { self, total } = this.#sums();
     this.table.show(
-      { functions: this.functions, self, total, whole: this.tree.total[0], samples: this.samples,
-        matches: this.matches, theme: this.theme },
+      { functions: this.functions, sums: this.#sums(), whole: this.tree.total[0],
+        wholeWeight: this.tree.totalWeight[0], matches: this.matches, theme: this.theme },
       this.state.columns,
     );
   }

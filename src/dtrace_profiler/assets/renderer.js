@@ -116,20 +116,18 @@ export class Renderer {
     const faint = /** @type {string[]} */ (this.faint);
     const callers = /** @type {string[]} */ (this.callers);
     const tall = rowHeight - 1;
+    const ratio = this.ratio ?? 1;
+    const onePixel = 1 / ratio;
     for (let box = layout.rows[row]; box < layout.rows[row + 1]; box++) {
       const node = layout.node.data[box];
-      let x = layout.x.data[box];
-      let wide = layout.width.data[box];
-      if (x < 0) {
-        wide += x;
-        x = 0;
-      }
-      if (x + wide > width) wide = width - x;
-      if (wide <= 0) continue;
-      const drawn = wide > 3 ? wide - 1 : Math.max(wide, 0.6);
+      // Edges on device pixels: sharp in every box, and no grey seams between neighbours.
+      const x = Math.round(Math.max(0, layout.x.data[box]) * ratio) / ratio;
+      const right = Math.min(width, layout.x.data[box] + layout.width.data[box]);
+      const wide = Math.max(Math.round(right * ratio) / ratio - x, onePixel);
+      const drawn = wide > 3 ? wide - onePixel : wide;
       if (node === ELIDED) {
         context.fillStyle = palette.elided;
-        context.fillRect(x, top + tall * 0.3, drawn, tall * 0.4);
+        context.fillRect(x, top + Math.round(tall * 0.3), drawn, Math.round(tall * 0.4));
         continue;
       }
       let text = palette.text;

@@ -5,14 +5,15 @@
 
 import { Column, PairIndex } from "./columns.js";
 
-/** @typedef {{process_id: number, thread_id: number, name: string, samples: number, squares: number}} Thread
- *  `samples`: how many samples it has; `squares`: the sum of their squared values. */
+/** @typedef {{process_id: number, thread_id: number, name: string, samples: number}} Thread
+ *  `samples`: how many samples it has. */
 /** @typedef {{engine: string, unit: "samples" | "nanoseconds", frequency_hz: number, start_ms: number,
  *             duration_ns: number, target: string, system: string, versions: Record<string, string>,
  *             losses: Record<string, number>, notes: string[], title: string}} Meta */
 /** @typedef {{name: number[], module: number[], file: number[], line: number[], first_line: number[],
  *             kind: number[]}} FrameColumns `name`, `module`, `file`: indices of strings */
-/** @typedef {{thread: number[], node: number[], value: number[]}} ValueColumns */
+/** @typedef {{thread: number[], node: number[], value: number[], square?: number[]}} ValueColumns
+ *  `square`: Σ of the samples' squared values; only where the unit is not samples */
 /** @typedef {{version: number, seq: number, strings: string[], frames: FrameColumns,
  *             nodes: {parent: number[], frame: number[]}, threads: Thread[], values: ValueColumns,
  *             elided: ValueColumns, elided_nodes: number, meta: Meta}} Snapshot */
@@ -27,6 +28,8 @@ class Values {
     this.thread = new Column(Int32Array);
     this.node = new Column(Int32Array);
     this.value = new Column(Float64Array);
+    /** Σw² of the samples; of samples that count 1 the same as the value. */
+    this.square = new Column(Float64Array);
     this.rows = new PairIndex(this.thread, this.node);
   }
 
@@ -36,17 +39,20 @@ class Values {
 
   /** @param {ValueColumns} columns */
   add(columns) {
+    const squares = columns.square ?? columns.value;
     for (let i = 0; i < columns.value.length; i++) {
       const thread = columns.thread[i];
       const node = columns.node[i];
       const row = this.rows.find(thread, node);
       if (row >= 0) {
         this.value.data[row] += columns.value[i];
+        this.square.data[row] += squares[i];
       } else {
         this.rows.add(thread, node, this.length);
         this.thread.push(thread);
         this.node.push(node);
         this.value.push(columns.value[i]);
+        this.square.push(squares[i]);
       }
     }
   }
@@ -121,18 +127,5 @@ export class Store {
       if (!threads || threads.has(index)) count += thread.samples;
     });
     return count;
-  }
-
-  /** How many samples of equal value would tell as much as these: the n of the sampling error (Kish's effective
-   * sample size, (Σ value)² / Σ value²; samples that all count 1: their number).
-   * @param {ReadonlySet<number> | null} threads only of these; null: of all
-   * @param {number} total the sum of their values */
-  effectiveSamples(threads, total) {
-    if (this.meta.unit === "samples") return total;
-    let squares = 0;
-    this.threads.forEach((thread, index) => {
-      if (!threads || threads.has(index)) squares += thread.squares;
-    });
-    return squares > 0 ? (total * total) / squares : 0;
   }
 }

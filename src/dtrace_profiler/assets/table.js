@@ -2,16 +2,16 @@
 
 import { element } from "./dom.js";
 import { KIND_NAMES, PALETTES } from "./palette.js";
-import { errorText, integer, percent } from "./text.js";
+import { errorText, integer, percent, standardError } from "./text.js";
 
 /** @typedef {import("./functions.js").Functions} Functions */
+/** @typedef {import("./tree.js").FunctionSums} FunctionSums */
 
 /** @typedef {object} TableData
  * @property {Functions} functions
- * @property {Float64Array} self
- * @property {Float64Array} total
+ * @property {FunctionSums} sums
  * @property {number} whole the value that is 100 %
- * @property {number} samples n of the sampling error
+ * @property {number} wholeWeight
  * @property {Uint8Array | null} matches
  * @property {"light" | "dark"} theme
  */
@@ -70,7 +70,7 @@ export class FunctionTable {
   }
 
   /** Functions in the order of the table. @param {TableData} data @returns {number[]} */
-  #sorted({ functions, self, total, matches }) {
+  #sorted({ functions, sums: { self, total }, matches }) {
     const ids = [];
     for (let fn = 0; fn < functions.length; fn++) if (total[fn] > 0 && (!matches || matches[fn])) ids.push(fn);
     const ranks = functions.ranksByName();
@@ -100,6 +100,7 @@ export class FunctionTable {
 
   /** @param {TableData} data @param {number} fn */
   #row(data, fn) {
+    const { sums } = data;
     const { label, moduleLabel, kind, shade } = data.functions.list[fn];
     const swatch = element("span", { class: "swatch", title: KIND_NAMES[kind] });
     swatch.style.background = PALETTES[data.theme].shades[kind][shade];
@@ -108,16 +109,18 @@ export class FunctionTable {
     const name = element("div", {}, swatch, button);
     if (moduleLabel) name.append(element("bdi", { class: "module", title: moduleLabel }, moduleLabel));
     name.append(element("span", { class: "unseen" }, `, ${KIND_NAMES[kind]}`));
-    return element("tr", {}, this.#share(data, data.self[fn]), this.#share(data, data.total[fn]),
+    return element("tr", {}, this.#share(data, sums.self[fn], sums.selfWeight[fn]),
+      this.#share(data, sums.total[fn], sums.totalWeight[fn]),
       element("td", { class: "name" }, name));
   }
 
-  /** @param {TableData} data @param {number} value */
-  #share(data, value) {
+  /** @param {TableData} data @param {number} value @param {number} weight */
+  #share(data, value, weight) {
     const share = data.whole > 0 ? value / data.whole : 0;
+    const error = standardError(value, weight, data.whole, data.wholeWeight);
     const cell = element("td", { class: value > 0 ? "share" : "share none" },
       element("span", { class: "number" }, value > 0 ? percent(share) : "0"),
-      element("span", { class: "error" }, value > 0 ? errorText(share, data.samples) : ""));
+      element("span", { class: "error" }, value > 0 ? errorText(error) : ""));
     cell.style.setProperty("--share", `${Math.min(100, share * 100).toFixed(2)}%`);
     return cell;
   }

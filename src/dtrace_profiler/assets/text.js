@@ -44,20 +44,21 @@ export function percent(share) {
   return "< 0.01 %";
 }
 
-/** The standard error of a share that was found by sampling: binomial, √(p (1 − p) / n).
- * @param {number} share of 1
- * @param {number} samples how many samples the share rests on
+/** The standard error of a share that was found by sampling. Samples that all count 1: the binomial's, √(p (1 − p) / n).
+ * In general the ratio estimate's, √((1 − p)² Σw² inside + p² Σw² outside) / Σw (the same as model/top.py).
+ * @param {number} value @param {number} weight Σw² of its samples; of samples that count 1: `value`
+ * @param {number} whole @param {number} wholeWeight the same of all
  * @returns {number} of 1 */
-export function standardError(share, samples) {
-  const p = Math.min(1, Math.max(0, share));
-  return samples > 0 ? Math.sqrt((p * (1 - p)) / samples) : 0;
+export function standardError(value, weight, whole, wholeWeight) {
+  if (!(whole > 0)) return 0;
+  const p = value / whole;
+  return Math.sqrt(Math.max(0, (1 - p) ** 2 * weight + p ** 2 * (wholeWeight - weight))) / whole;
 }
 
-/** The same as text, in percentage points.
- * @param {number} share
- * @param {number} samples */
-export function errorText(share, samples) {
-  const points = standardError(share, samples) * 100;
+/** An error as text, in percentage points.
+ * @param {number} error of 1 */
+export function errorText(error) {
+  const points = error * 100;
   return `± ${points >= 9.95 ? points.toFixed(0) : points >= 0.995 ? points.toFixed(1) : points.toFixed(2)}`;
 }
 

@@ -18,6 +18,9 @@ import { KINDS } from "./palette.js";
  * @property {Order} order of siblings
  */
 
+/** @typedef {{self: Float64Array, total: Float64Array, selfWeight: Float64Array, totalWeight: Float64Array}}
+ *  FunctionSums by function; the weights are Σw², for the errors */
+
 export class CallTree {
   /** @param {Store} store @param {Functions} functions @param {TreeView} view */
   constructor(store, functions, view) {
@@ -33,6 +36,9 @@ export class CallTree {
     this.origin = new Column(Int32Array);
     this.self = new Float64Array(0);
     this.total = new Float64Array(0);
+    /** Σw² of the samples behind `self` and `total`, for their errors. Samples that count 1: the same columns. */
+    this.selfWeight = this.self;
+    this.totalWeight = this.total;
     /** Value of callees that were too small for this file. */
     this.elided = new Float64Array(0);
     /** Children of node n: `children[childStart[n]]` up to `children[childStart[n + 1]]`, in order. */
@@ -102,24 +108,36 @@ export class CallTree {
   }
 
   #count() {
-    const { values, elided } = this.store;
+    this.self = this.#sums(this.store.values, "value");
+    this.elided = this.#sums(this.store.elided, "value");
+    this.total = this.#totals(this.self, this.elided);
+    const alike = this.store.meta.unit === "samples";
+    this.selfWeight = alike ? this.self : this.#sums(this.store.values, "square");
+    this.totalWeight = alike ? this.total : this.#totals(this.selfWeight, this.#sums(this.store.elided, "square"));
+  }
+
+  /** A column of the store, of the threads that are chosen, by node.
+   * @param {Store["values"]} values @param {"value" | "square"} column */
+  #sums(values, column) {
     const { threads, leafFirst } = this.view;
-    this.self = new Float64Array(this.length);
-    this.elided = new Float64Array(this.length);
+    const leftOut = values === this.store.elided;
+    const out = new Float64Array(this.length);
+    const numbers = values[column].data;
     for (let row = 0; row < values.length; row++) {
       if (threads && !threads.has(values.thread.data[row])) continue;
-      this.self[this.ofNode.data[values.node.data[row]]] += values.value.data[row];
+      const node = values.node.data[row];
+      // Which function a stack ends in that was left out is not known: leaf first, it can only be counted at the root.
+      out[leftOut && (node < 0 || leafFirst) ? 0 : this.ofNode.data[node]] += numbers[row];
     }
-    for (let row = 0; row < elided.length; row++) {
-      if (threads && !threads.has(elided.thread.data[row])) continue;
-      const node = elided.node.data[row];
-      // Which function such a stack ends in is not known any more: leaf first, it can only be counted at the root.
-      this.elided[node < 0 || leafFirst ? 0 : this.ofNode.data[node]] += elided.value.data[row];
-    }
+    return out;
+  }
+
+  /** @param {Float64Array} self @param {Float64Array} elided */
+  #totals(self, elided) {
     const total = new Float64Array(this.length);
-    for (let node = 0; node < this.length; node++) total[node] = this.self[node] + this.elided[node];
+    for (let node = 0; node < this.length; node++) total[node] = self[node] + elided[node];
     for (let node = this.length - 1; node > 0; node--) total[this.parent.data[node]] += total[node];
-    this.total = total;
+    return total;
   }
 
   /** Sorts siblings: two counting sorts, or by value. */
@@ -177,26 +195,31 @@ export class CallTree {
   }
 
   /** Sum of the nodes whose function is chosen, each stack counted once.
-   * @param {Uint8Array} chosen function → 1 where it is */
-  shareOf(chosen) {
+   * @param {Uint8Array} chosen function → 1 where it is
+   * @returns {{value: number, weight: number}} */
+  sumOf(chosen) {
     const covered = new Uint8Array(this.length);
     let value = 0;
+    let weight = 0;
     for (let node = 1; node < this.length; node++) {
       if (covered[this.parent.data[node]]) {
         covered[node] = 1;
       } else if (chosen[this.fn.data[node]]) {
         covered[node] = 1;
         value += this.total[node];
+        weight += this.totalWeight[node];
       }
     }
-    return this.total[0] > 0 ? value / this.total[0] : 0;
+    return { value, weight };
   }
 
   /** Self and total of each function; a stack that holds it twice counts once. For root-first trees.
-   * @returns {{self: Float64Array, total: Float64Array}} */
+   * @returns {FunctionSums} */
   byFunction() {
     const self = new Float64Array(this.functions.length);
     const total = new Float64Array(this.functions.length);
+    const selfWeight = new Float64Array(this.functions.length);
+    const totalWeight = new Float64Array(this.functions.length);
     const onStack = new Int32Array(this.functions.length);
     const fn = this.fn.data;
     // The path to where the walk is, and at each of its nodes the next child to visit.
@@ -210,7 +233,11 @@ export class CallTree {
         const to = this.children[child];
         const f = fn[to];
         self[f] += this.self[to];
-        if (onStack[f]++ === 0) total[f] += this.total[to];
+        selfWeight[f] += this.selfWeight[to];
+        if (onStack[f]++ === 0) {
+          total[f] += this.total[to];
+          totalWeight[f] += this.totalWeight[to];
+        }
         path.push(to);
         next.push(this.childStart[to]);
       } else {
@@ -219,6 +246,6 @@ export class CallTree {
         if (node > 0) onStack[fn[node]]--;
       }
     }
-    return { self, total };
+    return { self, total, selfWeight, totalWeight };
   }
 }

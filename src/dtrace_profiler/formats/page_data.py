@@ -6,8 +6,9 @@
     frames      name, module, file (indices of strings), line, first_line, kind (index of KINDS): a column each.
                 Frames that differ only by address are one
     nodes       parent (-1: none; smaller than the node), frame: a column each
-    threads     process_id, thread_id, name, samples (how many), squares (Σ value², for the sampling error)
-    values      thread, node, value: a column each, a row a (thread, node) with samples: the stacks' own values
+    threads     process_id, thread_id, name, samples (how many)
+    values      thread, node, value: a column each, a row a (thread, node) with samples: the stacks' own values.
+                Where the unit is not samples also square: the sum of the samples' squared values, for the errors
     elided      the same for what was left out below a node; node -1: below the root
     elided_nodes  how many nodes were left out
     meta        what `Meta` holds; start_ms instead of start_ns, for JSON's numbers end at 2^53
@@ -39,16 +40,17 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
     node_ids, parents, frames = _nodes(profile, frame_ids)
     count = len(parents)
     samples = [0] * len(profile.threads)
-    squares = [0] * len(profile.threads)
     sums: dict[int, int] = {}
     """thread * count + node → value"""
+    squares: dict[int, int] | None = None if profile.meta.unit == "samples" else {}
     for thread, leaf, value in zip(profile.thread, profile.node, profile.value, strict=True):
         samples[thread] += 1
-        squares[thread] += value * value
         key = thread * count + node_ids[leaf]
         sums[key] = sums.get(key, 0) + value
+        if squares is not None:
+            squares[key] = squares.get(key, 0) + value * value
     kept, elided_nodes = _kept_nodes(parents, sums, max_nodes)
-    values, elided = _value_columns(parents, sums, kept)
+    values, elided = _value_columns(parents, sums, squares, kept)
     strings = _Strings()
     new_frames: dict[int, int] = {}
     nodes: Columns = {"parent": [], "frame": []}
@@ -79,7 +81,6 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
                 "thread_id": thread.thread_id,
                 "name": thread.name,
                 "samples": samples[index],
-                "squares": squares[index],
             }
             for index, thread in enumerate(profile.threads)
         ],
@@ -186,26 +187,32 @@ def _kept_nodes(parents: Sequence[int], sums: dict[int, int], max_nodes: int) ->
     return kept, alive - number
 
 
-def _value_columns(parents: Sequence[int], sums: dict[int, int], kept: list[int]) -> tuple[Columns, Columns]:
+def _value_columns(
+    parents: Sequence[int], sums: dict[int, int], squares: dict[int, int] | None, kept: list[int]
+) -> tuple[Columns, Columns]:
+    """What the kept nodes have themselves, and what they have of nodes that are left out below them."""
     count = len(parents)
-    values: Columns = {"thread": [], "node": [], "value": []}
-    left_out: dict[tuple[int, int], int] = {}
+    own: dict[tuple[int, int], list[int]] = {}
+    left_out: dict[tuple[int, int], list[int]] = {}
     for key, value in sums.items():
         if not value:
             continue
         thread, node = divmod(key, count)
-        if kept[node] >= 0:
-            values["thread"].append(thread)
-            values["node"].append(kept[node])
-            values["value"].append(value)
-            continue
+        rows = own if kept[node] >= 0 else left_out
         while node >= 0 and kept[node] < 0:
             node = parents[node]
-        above = (thread, kept[node] if node >= 0 else -1)
-        left_out[above] = left_out.get(above, 0) + value
-    elided: Columns = {
-        "thread": [thread for thread, _ in left_out],
-        "node": [node for _, node in left_out],
-        "value": list(left_out.values()),
-    }
-    return values, elided
+        row = rows.setdefault((thread, kept[node] if node >= 0 else -1), [0, 0])
+        row[0] += value
+        if squares is not None:
+            row[1] += squares[key]
+    out = []
+    for rows in (own, left_out):
+        columns: Columns = {
+            "thread": [thread for thread, _ in rows],
+            "node": [node for _, node in rows],
+            "value": [value for value, _ in rows.values()],
+        }
+        if squares is not None:
+            columns["square"] = [square for _, square in rows.values()]
+        out.append(columns)
+    return out[0], out[1]
