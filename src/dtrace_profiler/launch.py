@@ -13,6 +13,7 @@ from __future__ import annotations
 import abc
 import errno
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -114,10 +115,20 @@ def _executable(candidates: Iterable[str], name: str, here: str = "") -> str:
         if not os.path.exists(found):
             raise CommandNotStarted(f"{name} is a link to nothing.", exit_status=NOT_FOUND)
         raise CommandNotStarted(
-            f"{name} can't be executed: permission denied.", exit_status=NOT_EXECUTABLE, remedy=f"chmod +x {found}"
+            f"{name} can't be executed: permission denied.",
+            exit_status=NOT_EXECUTABLE,
+            remedy=f"chmod +x {shlex.quote(found)}" if _looks_like_a_program(found) else "",
         )
     where = "there is no such file" if os.path.dirname(name) else "it is nowhere in PATH"
     raise CommandNotStarted(f"command not found: {name} ({where}).", exit_status=NOT_FOUND)
+
+
+def _looks_like_a_program(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4).startswith((b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe"))
+    except OSError:
+        return False
 
 
 class _HeldTarget(Target):

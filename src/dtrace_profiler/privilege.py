@@ -57,21 +57,6 @@ def elevation(*, interactive: bool = False, command: Sequence[str] = ELEVATED_CO
     return prefix
 
 
-def has_terminal() -> bool:
-    """Whether a person can be asked for a password: there is a terminal, and we are in its foreground."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDWR | getattr(os, "O_NOCTTY", 0))
-    except OSError:
-        return False
-    try:
-        tcgetpgrp, getpgrp = getattr(os, "tcgetpgrp", None), getattr(os, "getpgrp", None)
-        return tcgetpgrp is not None and getpgrp is not None and tcgetpgrp(terminal) == getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)
-
-
 def _try(command: Sequence[str]) -> str:
     """Why sudo refuses the command; empty when it runs it."""
     try:

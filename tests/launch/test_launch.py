@@ -129,7 +129,10 @@ def test_not_executable(tmp_path: Path) -> None:
     path.write_text("x")
     with pytest.raises(CommandNotStarted, match="permission denied") as caught:
         start_held([str(path)])
-    assert caught.value.exit_status == 126
+    assert (caught.value.exit_status, caught.value.remedy) == (126, "")
+    path.write_text("#!/bin/sh\n")
+    with pytest.raises(CommandNotStarted, match="permission denied") as caught:
+        start_held([str(path)])
     assert caught.value.remedy == f"chmod +x {path}"
     with pytest.raises(CommandNotStarted, match="permission denied") as caught:
         start_held(["data"], env={"PATH": str(tmp_path)})

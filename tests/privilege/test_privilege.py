@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -16,7 +14,7 @@ import pytest
 from dtrace_profiler import privilege
 from dtrace_profiler.errors import PrivilegeError
 from dtrace_profiler.platforms.base import is_superuser
-from dtrace_profiler.privilege import elevation, has_terminal
+from dtrace_profiler.privilege import elevation
 
 SOURCE = Path(__file__).parents[2] / "src"
 NOBODY = 65534
@@ -149,22 +147,3 @@ def test_the_real_sudo_allows(sudoers: Path) -> None:
     )
     assert answer["prefix"].endswith("sudo -n --")
     assert answer["user"] == "0"
-
-
-def test_has_terminal_is_true_only_in_its_foreground() -> None:
-    code = (
-        f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from dtrace_profiler.privilege import has_terminal\n"
-        "print('terminal', has_terminal())"
-    )
-    pid, master = pty.fork()
-    if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-c", code])
-    text = b""
-    while b"\n" not in text:
-        text += os.read(master, 1024)
-    os.waitpid(pid, 0)
-    os.close(master)
-    assert text.strip() == b"terminal True"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True)
-    assert done.stdout.strip() == "terminal False"
-    assert isinstance(has_terminal(), bool)

@@ -13,8 +13,9 @@ ROOT = Path("/")
 DEFAULT_MAX_STACK = 127
 """kernel.perf_event_max_stack of a kernel that nobody has changed."""
 
-CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_PERFMON": 38, "CAP_BPF": 39}
-"""What DTrace needs of root, and the bit of each (linux/capability.h)."""
+CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
+"""Bits of the rights that DTrace needs of root (linux/capability.h). CAP_SYS_ADMIN includes the last two: without it
+and one of them dtrace 2.0.7 fails, without it alone not."""
 
 
 def perf_event_max_stack(root: Path = ROOT) -> int:
@@ -50,13 +51,16 @@ def lockdown(root: Path = ROOT) -> str:
 
 
 def missing_capabilities(root: Path = ROOT) -> list[str]:
-    """Of `CAPABILITIES`, those that this process lacks. A root in a container often lacks some."""
+    """The capabilities that keep this root from using DTrace: a root in a container often lacks some."""
     for line in _text(root / "proc/self/status").splitlines():
         if line.startswith("CapEff:"):
             held = int(line.split()[1], 16)
-            missing = [name for name, bit in CAPABILITIES.items() if not held >> bit & 1]
-            # CAP_SYS_ADMIN held everything that was later given names of its own.
-            return [] if missing and set(missing) <= {"CAP_PERFMON", "CAP_BPF"} else missing
+            missing = {name for name, bit in CAPABILITIES.items() if not held >> bit & 1}
+            if "CAP_SYS_ADMIN" not in missing:
+                missing -= {"CAP_PERFMON", "CAP_BPF"}
+            elif not missing & {"CAP_PERFMON", "CAP_BPF"}:
+                missing.discard("CAP_SYS_ADMIN")
+            return sorted(missing)
     return []
 
 

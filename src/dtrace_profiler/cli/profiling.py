@@ -1,0 +1,257 @@
+"""`run` and `attach`: from a request to the files, in the order in which it happens."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from dtrace_profiler.cli import report
+from dtrace_profiler.cli.interrupts import Interrupts
+from dtrace_profiler.cli.outputs import Outputs, plan
+from dtrace_profiler.cli.progress import Progress
+from dtrace_profiler.errors import DTraceProfilerError, EngineError, OutputError, TargetError, UsageError
+from dtrace_profiler.launch import Target, shell_status, start_held
+from dtrace_profiler.model.options import Options
+from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.platforms.permission import check_process
+from dtrace_profiler.platforms.terminal import in_foreground
+from dtrace_profiler.profiler import DTraceProfiler
+
+GRACE_S = 2.0
+"""After a Ctrl-C a program may end by itself for so long, still watched."""
+_LOOK_S = 0.25
+"""How often the target and the engine are looked at; signals and the target's end wake us at once."""
+
+
+class Source(Protocol):
+    """What samples: `DTraceProfiler`, or the reader of the sampler inside a program that we have started."""
+
+    error: DTraceProfilerError | None
+
+    @property
+    def sample_count(self) -> int: ...
+    @property
+    def losses(self) -> Mapping[str, int]: ...
+    @property
+    def target_ended(self) -> bool: ...
+    def profile(self) -> Profile: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was typed, checked."""
+
+    options: Options
+    outputs: Outputs
+    quiet: bool = False
+
+
+def make_request(options: Options, values: Mapping[str, Any], stem: str) -> Request:
+    """`values`: what `output_options` gave. `stem`: of the file that is written if none is named."""
+    outputs = plan(values["outputs"], values["format_name"], values["record"], stem)
+    return Request(options=options, outputs=outputs, quiet=values["quiet"])
+
+
+def run(command: Sequence[str], request: Request) -> int:
+    """Profiles a program from its first instruction to its end. Returns its exit status, as a shell shows it.
+
+    A file that can't be written counts only for a program that did well.
+    """
+    request.outputs.check()
+    progress = Progress(quiet=request.quiet)
+    with Interrupts() as interrupts:
+        target, source = _hold(command, request, interrupts, progress)
+        try:
+            interrupts.forward_to(target)
+            target.release()
+            _watch(source, target, request.options.duration_s, interrupts, progress)
+            status = target.poll()
+            interrupts.writing()
+            profile = _take_in(source, progress, target_text=shlex.join(command))
+        except BaseException:
+            progress.clear()
+            source.stop()
+            raise
+        failure = _deliver(profile, source, request)
+        if status is None:
+            status = _outlive(target, interrupts, request)
+    if failure is not None and status == 0:
+        raise failure
+    if failure is not None:
+        report.note(str(failure), failure.remedy)
+    return shell_status(status)
+
+
+def attach(pid: int, request: Request) -> int:
+    """Profiles a running process until it ends, the time is over, or Ctrl-C. Returns 0."""
+    request.outputs.check()
+    if request.options.engine == "sampler":
+        raise UsageError(
+            "the sampler can't look into a process that runs already: it is started with the program.",
+            remedy="dtrace-profiler run --engine sampler -- COMMAND",
+        )
+    check_process(pid)
+    progress = Progress(quiet=request.quiet)
+    with Interrupts() as interrupts:
+        source = _profiler(pid, replace(request.options, engine="dtrace"), request)
+        try:
+            source.start(request.options.frequency_hz)
+            if _until_ready(source, interrupts, progress):
+                _watch(source, None, request.options.duration_s, interrupts, progress)
+            interrupts.writing()
+            profile = _take_in(source, progress)
+        except BaseException:
+            progress.clear()
+            source.stop()
+            raise
+        failure = _deliver(profile, source, request)
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _hold(
+    command: Sequence[str], request: Request, interrupts: Interrupts, progress: Progress
+) -> tuple[Target, Source]:
+    """The program, not yet running, and what will sample it, ready.
+
+    With `--engine auto` a Python program for which DTrace turns out not to work is started anew with the sampler:
+    nothing of it has run yet.
+    """
+    options = request.options
+    if options.engine == "sampler":
+        return _hold_with_sampler(command, request)
+    target = start_held(command)
+    profiler = _profiler(target.pid, replace(options, engine="dtrace"), request)
+    try:
+        profiler.start(options.frequency_hz)
+        if not _until_ready(profiler, interrupts, progress):
+            raise KeyboardInterrupt
+        return target, profiler
+    except BaseException as error:
+        progress.clear()
+        target.abandon()
+        profiler.stop()
+        if options.engine == "dtrace" or not isinstance(error, EngineError):
+            raise
+        held = _hold_with_sampler(command, request, because=error)
+        if not request.quiet:
+            report.sampler_note(str(error), error.remedy)
+        return held
+
+
+def _hold_with_sampler(
+    command: Sequence[str], request: Request, because: EngineError | None = None
+) -> tuple[Target, Source]:
+    from dtrace_profiler.sampled_program import SampledProgram
+
+    try:
+        program = SampledProgram(
+            command,
+            request.options,
+            record=request.outputs.recording,
+            reason="" if because is None else str(because),
+        )
+    except TargetError:
+        # Not a Python program, so DTrace is all there is, and its error is the one to tell.
+        if because is not None:
+            raise because from None
+        raise
+    try:
+        return start_held(program.command, program.environ), program
+    except BaseException:
+        program.stop()
+        raise
+
+
+def _profiler(pid: int, options: Options, request: Request) -> DTraceProfiler:
+    return DTraceProfiler(
+        pid,
+        engine=options.engine,
+        depth=options.depth,
+        kernel=options.kernel,
+        children=options.children,
+        native=options.native,
+        glue=options.glue,
+        record=request.outputs.recording,
+        interactive=in_foreground(),
+    )
+
+
+def _until_ready(profiler: DTraceProfiler, interrupts: Interrupts, progress: Progress) -> bool:
+    """Waits for dtrace. False: Ctrl-C came first. Raises the `EngineError` that it ended with."""
+    began = time.monotonic()
+    while not profiler.wait_ready(0.05):
+        if interrupts.count:
+            return False
+        if time.monotonic() - began > 1.0:
+            progress.show("waiting for dtrace to get ready …")
+    progress.clear()
+    return True
+
+
+def _watch(
+    source: Source, target: Target | None, duration_s: float | None, interrupts: Interrupts, progress: Progress
+) -> None:
+    """Until the target has ended, the time is over, the sampling has, or Ctrl-C."""
+    began = time.monotonic()
+    interrupted_at: float | None = None
+    while True:
+        now = time.monotonic()
+        left = _LOOK_S if duration_s is None else began + duration_s - now
+        ended = source.target_ended if target is None else target.poll() is not None
+        if ended or left <= 0 or source.error is not None:
+            return
+        if interrupts.count:
+            interrupted_at = now if interrupted_at is None else interrupted_at
+            # A program of ours got the Ctrl-C as well, and may have its own way to end.
+            if target is None or interrupts.count > 1 or now - interrupted_at > GRACE_S:
+                return
+        progress.sampling(now - began, source.sample_count, source.losses, "Ctrl-C ends")
+        interrupts.wait(min(_LOOK_S, left))
+
+
+def _take_in(source: Source, progress: Progress, target_text: str = "") -> Profile:
+    """Ends the sampling; all of it."""
+    progress.show("taking in the last samples …", now=True)
+    source.stop()
+    profile = source.profile()
+    progress.clear()
+    if target_text:
+        profile = replace(profile, meta=replace(profile.meta, target=target_text))
+    return profile
+
+
+def _deliver(profile: Profile, source: Source, request: Request) -> DTraceProfilerError | None:
+    """Writes the files and says what is in them. Returns the first thing that went wrong, instead of raising it."""
+    failure = source.error
+    request.outputs.hand_over_recording()
+    try:
+        request.outputs.write(profile)
+    except OutputError as error:
+        failure = failure or error
+    else:
+        if not request.quiet:
+            report.summary(profile, request.outputs)
+    return failure
+
+
+def _outlive(target: Target, interrupts: Interrupts, request: Request) -> int:
+    """The profile is written, the program goes on: wait for its exit status."""
+    if not request.quiet:
+        report.note(f"the profile has ended; waiting for the program (process {target.pid}) to end.")
+    interrupts.written()
+    while (status := target.poll()) is None:
+        interrupts.wait(60.0)
+    return status
+
+
+def default_stem(command: Sequence[str]) -> str:
+    """What a file is called after a program: its name without folder and suffix."""
+    name = os.path.splitext(os.path.basename(command[0]))[0] if command else ""
+    return "".join(character if character.isalnum() or character in "-_." else "-" for character in name) or "profile"
