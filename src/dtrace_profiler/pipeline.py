@@ -3,11 +3,15 @@
 `DTraceEngine` runs it. A program that can follow many interpreter frames takes the kernel seconds to verify, so it
 begins with one that follows few, and hands over to one that follows all: each sample is taken by exactly one of
 the two, by its time.
+
+The threads that read dtrace's output take at once what can't wait (a process that began or ended, code objects that
+may soon be gone) and queue the rest for the thread that names native frames, which may have to read a large file.
 """
 
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -146,6 +150,8 @@ class DTraceEngine:
         self._stages: list[_Stage] = []
         self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._resolving: threading.Thread | None = None
         if request.options.native == "full" and request.options.depth > MAX_NATIVE_FRAMES + 1:
             self.notes.append(
                 f"Native stacks are cut at {MAX_NATIVE_FRAMES} frames, the kernel's limit"
@@ -166,6 +172,8 @@ class DTraceEngine:
         stage = self._start_stage(self._program(walk_steps=self._first_steps()))
         if self._recording is not None:
             self._recording.fact("program", stage.text)
+        self._resolving = threading.Thread(target=self._resolve_queue, name="dtrace-profiler-resolve", daemon=True)
+        self._resolving.start()
         self._watch = threading.Thread(target=self._watch_stages, name="dtrace-profiler-watch", daemon=True)
         self._watch.start()
 
@@ -225,8 +233,9 @@ class DTraceEngine:
             if threading.current_thread() not in session.threads and not session.wait(timeout_s):
                 session.kill()
                 session.wait(2.0)
-        if self._watch is not None and self._watch is not threading.current_thread():
-            self._watch.join(1.0)
+        for thread in (self._resolving, self._watch):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout_s if thread is self._resolving else 1.0)
 
     def after_fork(self) -> None:
         """In a forked child: let go of the pipes whose end tells dtrace that we have ended."""
@@ -236,8 +245,7 @@ class DTraceEngine:
     def own_threads(self) -> set[int]:
         """Native ids of our threads."""
         threads = [thread for stage in self._stages for thread in stage.session.threads]
-        if self._watch is not None:
-            threads.append(self._watch)
+        threads += [thread for thread in (self._watch, self._resolving) if thread is not None]
         if self._python is not None:
             threads += self._python.threads
         return {thread.native_id for thread in threads if thread.native_id is not None}
@@ -288,29 +296,28 @@ class DTraceEngine:
 
     def on_output(self, stage: _Stage, data: bytes) -> None:
         with self._lock:
+            records = []
             for record in stage.parser.feed(data):
                 self._take(stage, record)
-            self._resolver.retry()
-            if self._recording is not None:
-                self._record(stage, data)
+                records.append(record)
+            whole = stage.parser.between_records
+        self._queue.put(lambda: self._resolve(stage, records, data, whole))
 
-    def _record(self, stage: _Stage, data: bytes) -> None:
-        assert self._recording is not None
-        try:
-            self._recording.output(data, whole=stage.parser.between_records)
-        except OSError as error:
-            self._recording = None
-            self.notes.append(f"The recording is incomplete: {error.strerror or error}.")
-            self.lose("recording_writes")
+    def _take(self, stage: _Stage, record: Record) -> None:
+        """What can't wait."""
+        if isinstance(record, PythonStack):
+            if self._python is not None:
+                self._python.define(record)
+        elif isinstance(record, ProcessEvent):
+            self._event(stage, record)
 
     def on_stage_end(self, stage: _Stage, status: int) -> None:
         with self._lock:
-            for record in stage.parser.close():
-                self._take(stage, record)
+            records = list(stage.parser.close())
             last = all(other is stage or other.session.ended.is_set() for other in self._stages)
-            if last:
-                self._resolver.retry(give_up=True)
-                self._resolver.close()
+        self._queue.put(lambda: self._resolve(stage, records, b"", True))
+        if last:
+            self._queue.put(None)
         if not stage.stopping and not self._stopping.is_set():
             error = classify(stage.errors, status, system())
             if stage is not self._stages[0] and not stage.begin_ns:
@@ -320,23 +327,11 @@ class DTraceEngine:
         if last:
             self.ready.set()
 
-    def _take(self, stage: _Stage, record: Record) -> None:
-        if isinstance(record, SampleRecord):
-            if stage.from_ns <= record.timestamp_ns < stage.until_ns:
-                self._resolver.sample(record)
-        elif isinstance(record, NativeStack):
-            self._resolver.define(record)
-        elif isinstance(record, PythonStack):
-            if self._python is not None:
-                self._python.define(record)
-        elif isinstance(record, ProcessEvent):
-            self._event(stage, record)
-
     def _event(self, stage: _Stage, event: ProcessEvent) -> None:
         if event.what == "begin":
             self._begin(stage, event.timestamp_ns)
         elif event.what == "exec":
-            self._resolver.new_image(event.process_id)
+            self._resolver.process(event.process_id).refresh()
             if self._python is not None:
                 self._python.new_image(event.process_id)
         elif event.what == "fork":
@@ -372,3 +367,29 @@ class DTraceEngine:
     def _on_python(self, process: PythonProcess) -> None:
         """A CPython process was found. The thread that looks for them."""
         self._control.python(process)
+
+    # The resolving thread.
+
+    def _resolve_queue(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
+        self._resolver.retry(give_up=True)
+        self._resolver.close()
+
+    def _resolve(self, stage: _Stage, records: Sequence[Record], data: bytes, whole: bool) -> None:
+        for record in records:
+            if isinstance(record, SampleRecord):
+                if stage.from_ns <= record.timestamp_ns < stage.until_ns:
+                    self._resolver.sample(record)
+            elif isinstance(record, NativeStack):
+                self._resolver.define(record)
+            elif isinstance(record, ProcessEvent) and record.what == "exec":
+                self._resolver.new_image(record.process_id)
+        self._resolver.retry()
+        if self._recording is not None:
+            try:
+                self._recording.output(data, whole=whole)
+            except OSError as error:
+                self._recording = None
+                self._note(f"The recording is incomplete: {error.strerror or error}.")
+                self.lose("recording_writes")

@@ -11,7 +11,7 @@ import dataclasses
 import heapq
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from dtrace_profiler.cpython.code import CodeObject, CodeReader
 from dtrace_profiler.cpython.glue import EvaluationLoops, native_unwind_works
@@ -48,13 +48,17 @@ class NamedStack:
 
     frames: tuple[PythonFrame, ...]
     truncated: bool
+    loops: Container[StackFrame] = ()
+    """Tells the evaluation loops of the process."""
+    unwinds: bool = False
+    """Whether the process's interpreter keeps frame pointers."""
 
 
 class PythonProcesses:
     """`on_found` is called, by the thread that looks, with each CPython process found later than `look`.
 
-    `lose` counts what is missing, `note` keeps a sentence for the user. `define`, `stack`, `forked`, `new_image` and
-    `ended` are for the pipeline, which locks around them.
+    `lose` counts what is missing, `note` keeps a sentence for the user. `define`, `forked`, `new_image` and `ended`
+    are for the thread that reads dtrace's output; `stack` for any.
     """
 
     def __init__(
@@ -154,6 +158,7 @@ class PythonProcesses:
             return
         self._known[pid] = process
         self._on_found(_for_walk(process))
+        process.loops.prepare()
 
     def new_image(self, pid: int) -> None:
         """The process has executed another program."""
@@ -207,7 +212,7 @@ class PythonProcesses:
                 out.append(self._frame(process, code, instruction))
             else:
                 out.append(None)
-        return NamedStack(tuple(out), truncated=stack.next_frame != 0)
+        return NamedStack(tuple(out), stack.next_frame != 0, process.loops, process.full_native)
 
     def _frame(self, process: _Process, code: CodeObject, instruction: int) -> StackFrame:
         line = code.line(instruction)
@@ -224,16 +229,6 @@ class PythonProcesses:
                 kind=FrameKind.PYTHON,
             )
         return frame
-
-    def loops(self, pid: int) -> EvaluationLoops | None:
-        """Tells the evaluation loops of a process; None where it is no CPython."""
-        process = self._known.get(pid)
-        return None if process is None else process.loops
-
-    def unwinds(self, pid: int) -> bool:
-        """Whether the process's interpreter keeps frame pointers."""
-        process = self._known.get(pid)
-        return process is None or process.full_native
 
     def stack(self, number: int) -> NamedStack | None:
         """A stack that was defined; None where it was not, or not yet."""

@@ -1,7 +1,7 @@
 """Records → samples with named frames, in the collector.
 
 Keeps what is needed between records: the stacks by number, the processes, and for each combination of stacks the
-node it became. Not thread-safe: the pipeline locks around it.
+node it became. One thread uses it, but for `process`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Set
 from typing import Generic, TypeVar
 
 from dtrace_profiler.collector import Collector
+from dtrace_profiler.cpython.glue import is_start
 from dtrace_profiler.merge import MergeRequest, merge
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.options import Options
@@ -72,16 +73,16 @@ class Resolver:
         self.python: PythonProcesses | None = None
 
     def process(self, pid: int) -> NativeProcess:
-        """What is known of a process: call it early, while it lives."""
+        """What is known of a process. Any thread: call it early, while it lives."""
         process = self._processes.get(pid)
         if process is None:
-            process = self._processes[pid] = NativeProcess(pid, self._symboliser)
+            process = self._processes.setdefault(pid, NativeProcess(pid, self._symboliser))
         return process
 
     def new_image(self, pid: int) -> None:
         """The process has executed another program: no address means what it meant."""
         self._nodes = {key: node for key, node in self._nodes.items() if key[0] != pid}
-        self.process(pid).refresh()
+        self.process(pid).prepare()
 
     def define(self, stack: NativeStack) -> None:
         (self._kernels if stack.kernel else self._natives)[stack.number] = stack.frames
@@ -148,7 +149,7 @@ class Resolver:
             native = process.leaf(0)
         else:
             native = process.leaf(record.pc)
-        if native.broken:
+        if native.broken and not (native.frames and is_start(native.frames[0])):
             self._lose("broken_unwinds")
         if native.truncated:
             self._lose("truncated_stacks")
@@ -156,24 +157,22 @@ class Resolver:
         python = self._python_stack(record)
         if record.python == 1:
             self._lose("walk_faults_stacks")
-        if python is not None and self.python is not None:
-            frames = self._merge(record.process_id, frames, python)
+        if python is not None:
+            frames = self._merge(frames, python)
         truncated = native.truncated if python is None else python.truncated
         frames = ((TRUNCATED,) if truncated else ()) + frames
         frames += kernel_frames(self._kernels.get(record.kernel, ()))
         return frames or (UNKNOWN,)
 
-    def _merge(self, pid: int, native: tuple[StackFrame, ...], python: NamedStack) -> tuple[StackFrame, ...]:
-        assert self.python is not None
-        kept = python.frames
+    def _merge(self, native: tuple[StackFrame, ...], python: NamedStack) -> tuple[StackFrame, ...]:
         if python.truncated:
             self._lose("truncated_python_stacks")
         return merge(
             MergeRequest(
                 native=native if self._options.native != "none" else (),
-                unwound=self._options.native == "full" and self.python.unwinds(pid),
-                python=kept,
-                loops=self.python.loops(pid) or (),
+                unwound=self._options.native == "full" and python.unwinds,
+                python=python.frames,
+                loops=python.loops,
                 glue=self._options.glue,
             )
         )

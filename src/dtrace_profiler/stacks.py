@@ -44,10 +44,13 @@ class NativeProcess:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the mappings again: at the start, after an exec, and when an address is nowhere."""
+        """Read the mappings again: at the start, after an exec, and when an address is nowhere. Any thread."""
         self._refreshed = time.monotonic()
-        if self.space.refresh():
-            self._symboliser.prepare(self.space)
+        self.space.refresh()
+
+    def prepare(self) -> None:
+        """Open the files that are mapped, while they are there."""
+        self._symboliser.prepare(self.space)
 
     def _executable(self, address: int) -> bool:
         if self.space.is_executable(address):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dtrace_profiler.cpython.evaluation import evaluation_functions_of
 from dtrace_profiler.cpython.layout import Layout
 from dtrace_profiler.cpython.memory import Memory, MemoryReadError
 from dtrace_profiler.model.frame import FrameKind, StackFrame
@@ -52,13 +53,22 @@ class EvaluationLoops:
     """Tells an evaluation loop's frame from any other's: by its name, in a stripped interpreter by its place."""
 
     def __init__(self, layout: Layout) -> None:
+        self._layout = layout
         self._module = layout.path.rpartition("/")[2]
-        self._starts = layout.evaluation_functions
+        self._starts: frozenset[int] | None = None
+
+    def prepare(self) -> None:
+        """Read the interpreter's file while it is there; later is done when the first frame is asked for."""
+        if self._starts is None:
+            self._starts = evaluation_functions_of(self._layout.pid, self._layout.path)
 
     def __contains__(self, frame: object) -> bool:
         if not isinstance(frame, StackFrame) or frame.kind is not FrameKind.NATIVE:
             return False
         name = frame.function_name
         if name.startswith("0x"):
-            return frame.module_name == self._module and int(name, 16) in self._starts
+            if frame.module_name != self._module:
+                return False
+            self.prepare()
+            return self._starts is not None and int(name, 16) in self._starts
         return _EVALUATION.match(name) is not None

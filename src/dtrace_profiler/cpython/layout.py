@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from dtrace_profiler.cpython.evaluation import evaluation_functions
 from dtrace_profiler.cpython.memory import Memory, MemoryReadError, ProcessMemory, readable_part, word
 from dtrace_profiler.cpython.offsets import COOKIE, SUPPORTED_MINORS, debug_offset_names, parse_debug_offsets, table
-from dtrace_profiler.symbols.elf import SHT_SYMTAB, ElfError, ElfFile
+from dtrace_profiler.symbols.elf import ElfError, ElfFile
 from dtrace_profiler.symbols.mappings import AddressSpace
 from dtrace_profiler.symbols.mappings import Mapping as FileMapping
 from dtrace_profiler.symbols.targetfiles import open_mapped_file
@@ -60,8 +59,6 @@ class Layout:
     """The same for the word that is 0 while the thread is detached; 0 where none was found."""
     functions: tuple[int, ...]
     """Addresses of some exported functions: how they begin says whether the build keeps frame pointers."""
-    evaluation_functions: frozenset[int]
-    """Where the interpreter has no symbols: the starts, as addresses in the file, of what runs bytecode."""
     machine: str
 
     @property
@@ -91,7 +88,6 @@ class _Symbols(NamedTuple):
     runtime: int
     version: int
     functions: tuple[int, ...]
-    evaluation_functions: frozenset[int]
     machine: str
 
 
@@ -167,29 +163,31 @@ def _read_symbols(elf: ElfFile) -> _Symbols | None:
         return None
     found: dict[bytes, int] = {}
     for section in reversed(elf.symbol_sections()):
+        # .dynsym has all we need but in a static build without exports; .symtab is ten times longer.
+        if b"_PyRuntime" in found:
+            break
         strings = elf.strings(section)
         wanted = {}
-        for name in (b"_PyRuntime", b"Py_Version", b"_PyEval_EvalFrameDefault", *_FUNCTIONS):
+        for name in (b"_PyRuntime", b"Py_Version", *_FUNCTIONS):
             at = strings.find(b"\0" + name + b"\0")
-            if at >= 0 and name not in found:
+            if at >= 0:
                 wanted[at + 1] = name
-        if wanted:
-            for symbol in elf.symbols(section):
-                if symbol.name in wanted and symbol.section:
-                    found.setdefault(wanted[symbol.name], symbol.address)
+        for symbol in elf.symbols(section) if wanted else ():
+            if symbol.name in wanted and symbol.section:
+                found[wanted[symbol.name]] = symbol.address
+                if len(found) == len(wanted):
+                    break
     runtime = found.get(b"_PyRuntime", 0)
     if not runtime:
         runtime = next((section.address for section in elf.sections if section.name == ".PyRuntime"), 0)
     if not runtime:
         return None
-    named = any(section.type == SHT_SYMTAB for section in elf.symbol_sections())
     return _Symbols(
         fixed=elf.type == _ET_EXEC,
         load_address=elf.load_address,
         runtime=runtime,
         version=found.get(b"Py_Version", 0),
         functions=tuple(found[name] for name in _FUNCTIONS if name in found),
-        evaluation_functions=frozenset() if named else evaluation_functions(elf),
         machine=_MACHINES.get(elf.machine, ""),
     )
 
@@ -212,7 +210,6 @@ def _read_layout(pid: int, memory: Memory, base: int, symbols: _Symbols, path: s
         slot=slot,
         current_slot=current,
         functions=tuple(base + address for address in symbols.functions),
-        evaluation_functions=symbols.evaluation_functions,
         machine=symbols.machine,
     )
 

@@ -98,7 +98,7 @@ def d_program(request: ProgramRequest) -> str:
 
 def options(request: ProgramRequest) -> list[str]:
     """dtrace's `-x` options that the program needs."""
-    out = ["quietresize", "bufsize=4m", "dynvarsize=32m", "switchrate=20hz"]
+    out = ["quietresize", "bufsize=4m", "dynvarsize=32m", "switchrate=50hz"]
     if request.walk_steps:
         out.append(f"scratchsize={scratch_bytes(request)}")
     if request.native_frames:

@@ -27,6 +27,8 @@ KERNEL_MODULES = frozenset(
 )
 """Modules one of which every kernel stack of Linux, illumos, Windows, FreeBSD and macOS goes through."""
 
+_KERNEL_FRAME = (*(name + b"`" for name in sorted(KERNEL_MODULES)), b"kernel.")
+
 MAX_NOTICES = 1_000
 MAX_BESIDE = 200_000
 
@@ -56,9 +58,9 @@ class StackPart:
 
     @property
     def kernel(self) -> bool:
-        """Has a frame that can only be the kernel's."""
+        """Has a frame that can only be the kernel's. Looked for from the root on, where such are."""
         if self._kernel is None:
-            self._kernel = any(is_kernel_module(frame.partition(b"`")[0]) for frame in self.frames if b"`" in frame)
+            self._kernel = any(frame.startswith(_KERNEL_FRAME) for frame in reversed(self.frames))
         return self._kernel
 
 
@@ -73,10 +75,6 @@ class StackBlock(NamedTuple):
     """The line of keys of an aggregation, stripped; empty where there is none or no number."""
 
 
-def is_kernel_module(name: bytes) -> bool:
-    return name in KERNEL_MODULES or name.startswith(b"kernel.")
-
-
 def has_sign(text: bytes) -> bool:
     """Surely a frame. `text` has no indentation."""
     return b"`" in text or text[:2] == b"0x" or b":0x" in text
@@ -87,6 +85,8 @@ def count_in(line: bytes) -> int | None:
     digits = line.strip(b" ")
     if digits.isdigit() and len(digits) <= 18:
         return int(digits)
+    if b"`" in digits or digits[:2] == b"0x":
+        return None
     match = _NUMBERS.fullmatch(line)
     return int(match[1]) if match else None
 
@@ -124,39 +124,45 @@ class LineParser:
         """Lines that begin with `dtrace: `, as many as `MAX_NOTICES`."""
         self.beside: dict[bytes, int] = {}
         """Frames of aggregations that have no stack but one address or function: `  module`function    12`."""
-        self._blocks: list[StackBlock] = []
+        self.blocks: list[StackBlock] = []
         self._open: list[bytes] = []
         self._indent = 0
-        self._key = b""
-        self._pending: list[StackPart] = []
-        self._pending_key = b""
+        self.key = b""
+        self.pending: list[StackPart] = []
+        self.pending_key = b""
         self._histogram = False
-        self._counted = False
+        self.counted_any = False
 
     @property
     def between_stacks(self) -> bool:
         """The next line is the first one of a stack or its keys."""
-        return not (self._open or self._histogram or self._pending or self._key)
+        return not (self._open or self._histogram or self.pending or self.key)
 
     def take(self) -> list[StackBlock]:
-        blocks = self._blocks
-        self._blocks = []
+        blocks = self.blocks
+        self.blocks = []
         return blocks
 
-    def counted(self, key: bytes, part: StackPart, value: int, second_empty_line: bool, *, in_run: bool) -> bool:
-        """A whole stack and its number, all lines of a run, or (`in_run`) some of its lines while `between_stacks`.
+    def counted(self, key: bytes, part: StackPart, second_empty_line: bool, value: int) -> bool:
+        """A whole stack and its number at the start of a run, or `between_stacks`.
 
         False, and nothing done, where it has to be given line by line.
         """
         if second_empty_line:
             self.empty_line()
         if key:
-            if self._pending:
+            if self.pending:
                 return False
             self.unknown_lines += 1
-            self._key = key
-        self._emit(part, value)
-        self.in_run = in_run
+            self.key = key
+        if self.key or (self.pending and (self.pending_key or len(self.pending) > 1)):
+            self._emit(part, value)
+        elif self.pending:
+            self.counted_any = True
+            self.blocks.append(StackBlock(leaf_first((self.pending.pop(), part)), value, b""))
+        else:
+            self.counted_any = True
+            self.blocks.append(StackBlock((part,), value, b""))
         return True
 
     def uncounted(self, key: bytes, part: StackPart, second_empty_line: bool) -> bool:
@@ -164,36 +170,40 @@ class LineParser:
         if second_empty_line:
             self.empty_line()
         if key:
-            if self._pending:
+            if self.pending:
                 return False
             self.unknown_lines += 1
-            self._key = key
-        self._part_ends(part)
+            self.key = key
+        if self.pending or self.key:
+            self._part_ends(part)
+        else:
+            self.pending.append(part)
+            self.pending_key = b""
         return True
 
     def empty_line(self) -> None:
         if not self.in_run:
             self._flush()
-            self._key = b""
+            self.key = b""
             return
         self.in_run = False
         self._histogram = False
         if self._open:
             self._part_ends(self._opened())
-        elif not self._key.startswith(b"  "):
-            self._key = b""
-        elif self._key.startswith(b" " * _HELPER_INDENT):
-            number = self._key.strip(_BLANKS)
+        elif not self.key.startswith(b"  "):
+            self.key = b""
+        elif self.key.startswith(b" " * _HELPER_INDENT):
+            number = self.key.strip(_BLANKS)
             if number.isdigit() and len(number) <= 18:
                 self.empty_stacks += int(number)
-                self._key = b""
+                self.key = b""
 
     def close(self) -> None:
         if self.in_run:
             self.empty_line()
-        if self._pending and self._counted:
+        if self.pending and self.counted_any:
             self.unfinished_stacks += 1
-            self._pending = []
+            self.pending.clear()
         self._flush()
 
     def line(self, line: bytes) -> None:
@@ -220,7 +230,7 @@ class LineParser:
         value = count_in(line)
         if value is None and not same and (match := _BESIDE.fullmatch(line)) and not has_sign(text):
             value = int(match[2] or match[3])
-            self._key = self._key or match[1]
+            self.key = self.key or match[1]
         if value is not None:
             self._emit(self._opened(), value)
         elif _ANNOTATION.fullmatch(text):
@@ -242,8 +252,8 @@ class LineParser:
         if _HISTOGRAM.match(line):
             self._histogram = True
             self.histograms += 1
-            self._pending = []
-            self._key = b""
+            self.pending.clear()
+            self.key = b""
             return
         if has_sign(text):
             match = _BESIDE.fullmatch(line) if is_beside(line) else None
@@ -251,12 +261,12 @@ class LineParser:
                 self._opens(line, text)
             else:
                 self._flush()
-                self._key = b""
+                self.key = b""
                 if match[1] in self.beside or len(self.beside) < MAX_BESIDE:
                     self.beside[match[1]] = self.beside.get(match[1], 0) + int(match[2] or match[3])
             return
         value = count_in(line)
-        if value is not None and self._pending:
+        if value is not None and self.pending:
             self._emit(None, value)
             return
         if not _NO_SEPARATOR.search(text):
@@ -266,7 +276,7 @@ class LineParser:
             return
         self._flush()
         self.unknown_lines += 1
-        self._key = line
+        self.key = line
 
     def _opens(self, line: bytes, text: bytes) -> None:
         self._open.append(line.lstrip(_BLANKS))
@@ -279,39 +289,39 @@ class LineParser:
 
     def _part_ends(self, part: StackPart) -> None:
         """Frames without a number so far."""
-        pending = self._pending
-        if len(pending) == 1 and pending[0].kernel != part.kernel and not self._key:
+        pending = self.pending
+        if len(pending) == 1 and pending[0].kernel != part.kernel and not self.key:
             pending.append(part)
             return
         self._flush()
-        self._pending = [part]
-        self._pending_key, self._key = self._key, b""
+        self.pending.append(part)
+        self.pending_key, self.key = self.key, b""
 
     def _emit(self, part: StackPart | None, value: int) -> None:
         """A number: of the frames before it, together with those waiting for one."""
-        waiting = self._pending
-        if part is not None and waiting and (len(waiting) == 2 or self._key or (waiting[0].kernel and part.kernel)):
+        if part is not None and self.pending and (len(self.pending) == 2 or self.key):
             self._flush()
-        parts = (*self._pending, part) if part is not None else tuple(self._pending)
-        key = self._key if not self._pending else self._pending_key
-        self._pending = []
-        self._key = b""
-        self._counted = True
+        parts = (*self.pending, part) if part is not None else tuple(self.pending)
+        key = self.key if not self.pending else self.pending_key
+        self.pending.clear()
+        self.key = b""
+        self.counted_any = True
         if key and _NO_KEY.match(key):
             key = b""
-        self._blocks.append(StackBlock(_leaf_first(parts), value, key.strip(b" \t|")))
+        self.blocks.append(StackBlock(leaf_first(parts), value, key.strip(b" \t|")))
 
     def _flush(self) -> None:
         """What waits for a number gets none: one sample, if it surely is a stack."""
-        if self._pending:
-            parts, self._pending = tuple(self._pending), []
+        if self.pending:
+            parts = tuple(self.pending)
+            self.pending.clear()
             if any(has_sign(frame) for part in parts for frame in part.frames):
-                self._blocks.append(StackBlock(_leaf_first(parts), 1, b""))
+                self.blocks.append(StackBlock(leaf_first(parts), 1, b""))
             else:
                 self.unknown_lines += sum(len(part.frames) for part in parts)
 
 
-def _leaf_first(parts: tuple[StackPart, ...]) -> tuple[StackPart, ...]:
+def leaf_first(parts: tuple[StackPart, ...]) -> tuple[StackPart, ...]:
     if len(parts) == 1 or parts[0].kernel or not parts[1].kernel:
         return parts
     return parts[1], parts[0]

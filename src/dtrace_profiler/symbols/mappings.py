@@ -113,8 +113,8 @@ class AddressSpace:
         """Grows with every change of the mappings."""
         self.ended = False
         """The process is gone, or its number belongs to another one: what is known stays, nothing more is read."""
-        self._mappings: list[Mapping] = []
-        self._starts: list[int] = []
+        # One object, so that a thread that looks up while another one refreshes sees one or the other.
+        self._table: tuple[list[Mapping], list[int]] = ([], [])
         self._past: dict[Mapping, None] = {}
         self._text = b""
         self._start_time = _start_time(proc, pid)
@@ -126,6 +126,10 @@ class AddressSpace:
         space.ended = True
         space._replace(text)
         return space
+
+    @property
+    def _mappings(self) -> list[Mapping]:
+        return self._table[0]
 
     @property
     def mappings(self) -> tuple[Mapping, ...]:
@@ -178,17 +182,17 @@ class AddressSpace:
                 self._past[old] = None
         while len(self._past) > _MAX_HISTORY:
             del self._past[next(iter(self._past))]
-        self._mappings = mappings
-        self._starts = [mapping.start for mapping in mappings]
+        self._table = (mappings, [mapping.start for mapping in mappings])
         self.generation += 1
         return True
 
     def find(self, address: int) -> Mapping | None:
         """The mapping that holds this address now, else the last file that was mapped there to be executed."""
-        index = bisect_right(self._starts, address) - 1
-        if index >= 0 and address < self._mappings[index].end:
-            return self._mappings[index]
-        for mapping in reversed(self._past):
+        mappings, starts = self._table
+        index = bisect_right(starts, address) - 1
+        if index >= 0 and address < mappings[index].end:
+            return mappings[index]
+        for mapping in reversed(list(self._past)):
             if mapping.start <= address < mapping.end:
                 return mapping
         return None
@@ -209,7 +213,7 @@ class AddressSpace:
         """
         if offset < 0:
             return None
-        for mappings in (self._mappings, list(reversed(self._past))):
+        for mappings in (self._mappings, list(reversed(list(self._past)))):
             candidates = [m for m in mappings if _could_print(m, module_basename, offset)]
             if candidates:
                 return candidates[0].start + offset if _same_code(candidates) else None
