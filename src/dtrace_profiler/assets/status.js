@@ -8,18 +8,6 @@ import { duration, integer, percent, shown, words } from "./text.js";
 /** @type {Record<string, string>} */
 const ENGINES = { dtrace: "DTrace", sampler: "embedded sampler" };
 
-/** @type {Record<string, string>} What is known of losses by their name; others are shown by their name. */
-const LOSSES = {
-  drops: "samples dropped, a buffer was full",
-  expired: "old samples dropped, the store was full",
-  expired_samples: "old samples dropped, the store was full",
-  ring_overflow: "samples dropped, nobody took them in time",
-  truncated: "stacks cut at the depth limit",
-  walk_faults: "Python stacks that could not be read",
-  unresolved: "frames without a name",
-  unknown_lines: "lines of dtrace's output that were not understood",
-};
-
 /** @param {Store} store @param {number} total
  * @returns {string[]} */
 export function facts(store, total) {
@@ -54,7 +42,7 @@ export function facts(store, total) {
 export function losses(store) {
   return Object.entries(store.meta.losses)
     .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${integer(count)} ${LOSSES[name] ?? words(name)}`);
+    .map(([name, count]) => `${integer(count)} ${store.meta.loss_words[name] ?? words(name)}`);
 }
 
 /** Why there is nothing to see.

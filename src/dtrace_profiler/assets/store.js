@@ -9,7 +9,8 @@ import { Column, PairIndex } from "./columns.js";
  *  `samples`: how many samples it has. */
 /** @typedef {{engine: string, unit: "samples" | "nanoseconds", frequency_hz: number, start_ms: number,
  *             duration_ns: number, target: string, system: string, versions: Record<string, string>,
- *             losses: Record<string, number>, notes: string[], title: string}} Meta */
+ *             losses: Record<string, number>,
+ *             loss_words: Record<string, string>, notes: string[], title: string}} Meta */
 /** @typedef {{name: number[], module: number[], file: number[], line: number[], first_line: number[],
  *             kind: number[]}} FrameColumns `name`, `module`, `file`: indices of strings */
 /** @typedef {{thread: number[], node: number[], value: number[], square?: number[]}} ValueColumns

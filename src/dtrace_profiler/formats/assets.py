@@ -18,6 +18,11 @@ _DECLARATION = re.compile(r"(?:async )?(?:function|class|const|let) (\w+)")
 _COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*?(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
 
 
+def without_comments(name: str) -> str:
+    """A script of the assets, without the comments that stand on lines of their own."""
+    return _COMMENT.sub("", read_asset(name))
+
+
 def read_asset(name: str) -> str:
     return resources.files("dtrace_profiler").joinpath("assets", name).read_text(encoding="utf-8")
 
@@ -38,7 +43,7 @@ def _add(module: str, done: dict[str, str], path: tuple[str, ...], owners: dict[
     if module in path:
         raise ValueError(f"modules import each other: {' > '.join((*path, module))}")
     lines = []
-    for line in _COMMENT.sub("", read_asset(module)).splitlines():
+    for line in without_comments(module).splitlines():
         if match := _IMPORT.fullmatch(line):
             _add(match[2], done, (*path, module), owners)
             continue

@@ -11,7 +11,8 @@
                 Where the unit is not samples also square: the sum of the samples' squared values, for the errors
     elided      the same for what was left out below a node; node -1: below the root
     elided_nodes  how many nodes were left out
-    meta        what `Meta` holds; start_ms instead of start_ns, for JSON's numbers end at 2^53
+    meta        what `Meta` holds, and loss_words (name of a loss → words behind its count); start_ms instead of
+                start_ns, for JSON's numbers end at 2^53
 
 The sum of `values` and `elided` is the profile's total, whatever was left out. A delta has the same form.
 """
@@ -22,6 +23,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from dtrace_profiler.formats.facts import loss_words
 from dtrace_profiler.formats.palette import KINDS
 from dtrace_profiler.model.profile import Profile
 
@@ -104,6 +106,7 @@ def _meta(profile: Profile, title: str | None) -> dict[str, Any]:
         "system": meta.system,
         "versions": dict(meta.versions),
         "losses": dict(meta.losses),
+        "loss_words": {name: loss_words(name) for name in meta.losses},
         "notes": list(meta.notes),
     }
 
