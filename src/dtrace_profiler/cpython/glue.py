@@ -13,7 +13,7 @@ _EVALUATION = re.compile(r"_PyEval_EvalFrameDefault|_TAIL_CALL_\w+|_PyEval_EvalF
 _GLUE = re.compile(
     r"_?PyEval_(?:EvalCode|EvalCodeEx|EvalFrame|EvalFrameEx|Vector|EvalFrameDefault)"
     r"|_?PyObject_(?:Call\w*|Vectorcall\w*|VectorcallTstate|FastCall\w*|MakeTpCall)"
-    r"|_?PyFunction_Vectorcall|_?PyVectorcall_\w+|_?Py_BuiltinCall\w+|_?PyCFunction_\w+|_PyCall_\w+"
+    r"|_?PyFunction_Vectorcall|_?PyVectorcall_\w+|_PyCall\w*|_?Py_BuiltinCall\w+|_?PyCFunction_\w+|_PyCall_\w+"
     r"|cfunction_(?:vectorcall_\w+|call)|method_vectorcall\w*|methoddescr_\w+|function_code_fastcall|object_vacall"
     r"|slot_tp_\w+|wrapper_call|builtin_exec\w*|builtin_eval\w*|vectorcall_\w+|type_call|_PyEvalFramePushAndInit\w*"
     r"|run_eval_code_obj|run_mod|pyrun_\w+|_?PyRun_\w+|pymain_\w+|Py_RunMain|Py_BytesMain|Py_Main|thread_run"
