@@ -1,1 +1,1 @@
-"""TODO"""
+"""What differs between operating systems: facts and small functions, one system a file."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Profile → Profile: pure functions."""
