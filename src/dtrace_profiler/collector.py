@@ -85,7 +85,7 @@ class Collector:
                 if recording is not None:
                     recording.fact("sample", [timestamp_ns, process_id, thread_id, node, cpu_time_ns])
             if recording is not None:
-                recording.output(b"", whole=True)
+                recording.flush()
 
         return take
 

@@ -300,8 +300,7 @@ class DTraceEngine:
             for record in stage.parser.feed(data):
                 self._take(stage, record)
                 records.append(record)
-            whole = stage.parser.between_records
-        self._queue.put(lambda: self._resolve(stage, records, data, whole))
+        self._queue.put(lambda: self._resolve(stage, records))
 
     def _take(self, stage: _Stage, record: Record) -> None:
         """What can't wait."""
@@ -315,7 +314,7 @@ class DTraceEngine:
         with self._lock:
             records = list(stage.parser.close())
             last = all(other is stage or other.session.ended.is_set() for other in self._stages)
-        self._queue.put(lambda: self._resolve(stage, records, b"", True))
+        self._queue.put(lambda: self._resolve(stage, records))
         if last:
             self._queue.put(None)
         if not stage.stopping and not self._stopping.is_set():
@@ -376,20 +375,24 @@ class DTraceEngine:
         self._resolver.retry(give_up=True)
         self._resolver.close()
 
-    def _resolve(self, stage: _Stage, records: Sequence[Record], data: bytes, whole: bool) -> None:
+    def _resolve(self, stage: _Stage, records: Sequence[Record]) -> None:
+        recording = self._recording
         for record in records:
             if isinstance(record, SampleRecord):
                 if stage.from_ns <= record.timestamp_ns < stage.until_ns:
                     self._resolver.sample(record)
-            elif isinstance(record, NativeStack):
+                continue
+            if isinstance(record, NativeStack):
                 self._resolver.define(record)
             elif isinstance(record, ProcessEvent) and record.what == "exec":
                 self._resolver.new_image(record.process_id)
+            if recording is not None:
+                recording.record(record)
         self._resolver.retry()
-        if self._recording is not None:
+        if recording is not None:
             try:
-                self._recording.output(data, whole=whole)
+                recording.flush()
             except OSError as error:
-                self._recording = None
+                self._recording = self._resolver.recording = None
                 self._note(f"The recording is incomplete: {error.strerror or error}.")
                 self.lose("recording_writes")

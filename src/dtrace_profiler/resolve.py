@@ -57,7 +57,7 @@ class Resolver:
     ) -> None:
         self._options = options
         self._collector = collector
-        self._recording = recording
+        self.recording = recording
         self._lose = lose
         self._own_threads = own_threads
         self._own_pid = os.getpid()
@@ -129,8 +129,8 @@ class Resolver:
         if node is None:
             frames = self._frames(record)
             node = self._collector.node(frames)
-            if self._recording is not None:
-                self._recording.stack(key, frames)
+            if self.recording is not None:
+                self.recording.stack(key, frames)
             if len(self._nodes) >= _MAX_DEFINITIONS:
                 self._nodes.clear()
             self._nodes[key] = node
@@ -138,6 +138,8 @@ class Resolver:
         if who not in self._threads_seen:
             self._threads_seen.add(who)
             self._name_thread(record)
+        if self.recording is not None:
+            self.recording.record(record)
         self._collector.add(record.timestamp_ns, *who, node, 1, self._period_ns)
 
     def _frames(self, record: SampleRecord) -> tuple[StackFrame, ...]:
@@ -180,5 +182,5 @@ class Resolver:
     def _name_thread(self, record: SampleRecord) -> None:
         name = thread_name(record.process_id, record.host_thread_id)
         self._collector.name_thread(record.process_id, record.thread_id, name)
-        if self._recording is not None:
-            self._recording.fact("thread", [record.process_id, record.thread_id, name])
+        if self.recording is not None:
+            self.recording.fact("thread", [record.process_id, record.thread_id, name])

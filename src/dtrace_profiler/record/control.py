@@ -18,7 +18,7 @@ def _prctl() -> Callable[..., int]:
     function = ctypes.CDLL(None).prctl
     word = ctypes.c_ulong
     function.argtypes = [ctypes.c_int, word, word, word, word]
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 @dataclass(slots=True)

@@ -90,11 +90,6 @@ class Parser:
         for line in lines:
             yield from self._line(line)
 
-    @property
-    def between_records(self) -> bool:
-        """Whether all that was fed so far ends where a record ends."""
-        return not self._rest and self._stack is None
-
     def close(self) -> Iterator[Record]:
         """Only whole lines count: a last line without its newline may be half a number."""
         self._rest = b""
@@ -205,3 +200,23 @@ def _event(line: bytes) -> ProcessEvent | None:
     if len(numbers) != _FIELDS[what]:
         return None
     return ProcessEvent(what, *numbers)
+
+
+def text_of(record: Record) -> bytes:
+    """A record as our D program prints it: what `Parser` makes the same record of."""
+    if isinstance(record, SampleRecord):
+        return b"S %d %d %d %d %x %x %x %x\n" % record
+    if isinstance(record, NativeStack):
+        frames = b"".join(frame + b"\n" for frame in record.frames)
+        return b"%c %x \n%s\n" % (b"K" if record.kernel else b"N", record.number, frames)
+    if isinstance(record, PythonStack):
+        frames = b"".join(b" %x:%x" % frame for frame in record.frames)
+        head = b"H %x %d %x %x" % (record.number, record.process_id, record.generation, record.next_frame)
+        return head + frames + b"\n"
+    if isinstance(record, ProcessEvent):
+        letter = next(key for key, what in _EVENTS.items() if what == record.what)
+        numbers = (record.timestamp_ns, record.process_id, record.child)[: _FIELDS[record.what]]
+        return letter + b" ".join(b"%d" % number for number in numbers) + b"\n"
+    if isinstance(record, Fact):
+        return b"# " + record.text + b"\n"
+    return record.text + b"\n"

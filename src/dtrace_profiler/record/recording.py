@@ -1,4 +1,7 @@
-"""The text of a recording: dtrace's own output as it came, with facts on `#` lines between its records.
+"""The text of a recording: what dtrace printed, with facts on `#` lines between its records.
+
+Samples that the profile doesn't show are not in it either: our own threads', and those that the other of two programs
+has taken as well.
 
     # dtrace-profiler recording 1
     # {"meta": {…}}                         what was asked for, of what, by what
@@ -20,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from dtrace_profiler.model.frame import StackFrame
+from dtrace_profiler.record.parse import Record, text_of
 
 FIRST_LINE = b"# dtrace-profiler recording 1"
 
@@ -27,19 +31,19 @@ FIRST_LINE = b"# dtrace-profiler recording 1"
 class RecordingWriter:
     """Writes one recording. Not thread-safe. `OSError` where the file can't take it (disk full)."""
 
-    def __init__(self, file: BinaryIO, meta: Mapping[str, Any], *, program: str = "") -> None:
+    def __init__(self, file: BinaryIO, meta: Mapping[str, Any]) -> None:
         self._file = file
         self._frames: dict[StackFrame, int] = {}
-        self._facts: list[bytes] = [FIRST_LINE]
+        self._lines: list[bytes] = [FIRST_LINE + b"\n"]
         self.fact("meta", dict(meta))
-        if program:
-            self.fact("program", program)
-        self.output(b"", whole=True)
+        self.flush()
 
     def fact(self, name: str, value: object) -> None:
-        """Kept until the output is at the end of a record."""
         # ensure_ascii: names may hold lone surrogates, which no encoding takes.
-        self._facts.append(b"# " + json.dumps({name: value}, separators=(",", ":")).encode("ascii"))
+        self._lines.append(b"# " + json.dumps({name: value}, separators=(",", ":")).encode("ascii") + b"\n")
+
+    def record(self, record: Record) -> None:
+        self._lines.append(text_of(record))
 
     def stack(self, key: Sequence[int], frames: Sequence[StackFrame]) -> None:
         numbers = []
@@ -63,14 +67,12 @@ class RecordingWriter:
             numbers.append(number)
         self.fact("stack", [list(key), numbers])
 
-    def output(self, data: bytes, *, whole: bool) -> None:
-        """dtrace's output as it came; `whole`: it ends where a record ends, so that facts may follow."""
-        self._file.write(data)
-        if whole and self._facts:
-            self._file.write(b"\n".join(self._facts) + b"\n")
-            self._facts.clear()
-            self._file.flush()
+    def flush(self) -> None:
+        """Write what has come since the last time."""
+        lines, self._lines = self._lines, []
+        self._file.write(b"".join(lines))
+        self._file.flush()
 
     def end(self, summary: Mapping[str, Any]) -> None:
         self.fact("end", dict(summary))
-        self.output(b"\n", whole=True)
+        self.flush()

@@ -1,6 +1,7 @@
 """The plain text that dtrace prints for people's own one-liners, on every system, parsed to stacks with values.
 
-In: bytes in any chunks. Out: `StackBlock`s, in the order of the text, the same whatever the chunks are. What opens,
+In: bytes in any chunks. Out: `StackBlock`s, in the order of the text, the same whatever the chunks are (but for
+lines longer than a megabyte, which are dropped if they come in several). What opens,
 continues and ends a stack is said in `text_lines`, line by line; this module makes it fast. Text comes as blocks
 between empty lines, most of them indented frames and a number, and most of them seen before: such a block is looked
 up whole. Where blocks don't repeat, the memo is left alone for a while, and a block costs a few passes over it;
@@ -25,7 +26,7 @@ from dtrace_profiler.record.text_lines import (
 MEMO_BYTES = 64 << 20
 """Of text kept; a part costs about as much again."""
 _TRIAL = 4_000
-"""Look-ups half of which have to find something, else the memo is left alone: for twice as many blocks each time."""
+"""Look-ups an eighth of which has to find something (break-even), else the memo rests, twice as long each time."""
 _LONGEST_PAUSE = 32 * _TRIAL
 _LONG_RUN = 1 << 16
 """Bytes without an empty line from which text is taken apart at its numbers."""
@@ -46,6 +47,8 @@ class TextParser:
     def __init__(self, *, memo_bytes: int = MEMO_BYTES) -> None:
         self.lines = LineParser()
         self._tail = b""
+        self._continues = False
+        """The tail begins with the newline of a line that was given to `lines` already."""
         self._memo: dict[bytes, StackPart | _Simple | None] = {}
         self._memo_bytes = 0
         self._max_memo_bytes = memo_bytes
@@ -70,19 +73,21 @@ class TextParser:
             self._pieces(data[:end])
             data = data[end + 2 :]
         if len(data) > _LONG_RUN:
+            # Up to the last newline, which stays: whether an empty line follows isn't known yet.
             end = data.rfind(b"\n")
-            if end >= 0:
-                self._run(data[: end + 1], ended=False)
-                data = data[end + 1 :]
+            if end > 0:
+                self._run(data[:end], ended=False)
+                self._continues = True
+                data = data[end:]
             elif len(data) > _LONGEST_LINE:
                 self.lines.unknown_lines += 1
-                data = data[:0]
+                data = data[: end + 1]
         self._tail = data + self._tail
         return self.lines.take()
 
     def close(self) -> list[StackBlock]:
         """The text has ended."""
-        if self._tail:
+        if self._tail or self._continues:
             self._pieces(self._tail.removesuffix(b"\r").removesuffix(b"\n"))
             self._tail = b""
         self.lines.close()
@@ -92,7 +97,7 @@ class TextParser:
         """What is between empty lines; a piece that begins with a newline has a second empty line before it."""
         pieces = text.split(b"\n\n")
         lines = self.lines
-        if lines.in_run:
+        if self._continues:
             self._run(pieces.pop(0), ended=True)
         # The short way of `_piece` for what was seen before; each step of it costs some 3 % of the speed.
         memo, pending, append = self._memo, lines.pending, lines.blocks.append
@@ -131,24 +136,25 @@ class TextParser:
     def _piece(self, piece: bytes) -> None:
         """A whole run of lines."""
         lines = self.lines
+        look_up = self._look_up
+        if self._skip:
+            self._skip -= 1
+            look_up = _simple
         if len(piece) <= _LONG_RUN:
             body, _, last = piece.rpartition(b"\n")
             value = count_in(last)
             if value is None:
                 # A part of a stack of two, or a stack without a number.
-                found = self._look_up(piece) if b"`" in last or b"0x" in last else None
+                found = look_up(piece) if b"`" in last or b"0x" in last else None
                 if found is not None and lines.uncounted(*found):
                     return
             elif body:
-                found = self._look_up(body)
+                found = look_up(body)
                 if found is not None and lines.counted(*found, value):
                     return
         self._run(piece, ended=True)
 
     def _look_up(self, body: bytes) -> _Simple | None:
-        if self._skip:
-            self._skip -= 1
-            return _simple(body)
         self._lookups += 1
         found = self._memo.get(body, self)
         if found is self:
@@ -162,7 +168,7 @@ class TextParser:
 
     def _limit_memo(self) -> None:
         if self._lookups >= _TRIAL:
-            if self._misses * 2 > self._lookups:
+            if self._misses * 8 > self._lookups * 7:
                 self._skip = self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             else:
                 self._pause = _TRIAL
@@ -175,10 +181,10 @@ class TextParser:
         """Lines without an empty one between them, all or (not `ended`) some of them."""
         lines = self.lines
         if text[:1] == b"\n":
-            if lines.in_run:
+            if not self._continues:
                 lines.empty_line()
-            lines.empty_line()
             text = text[1:]
+        self._continues = False
         if len(text) > _WORTH_SPLITTING:
             pieces = _COUNT_LINE.split(text)
             text = pieces[-1]
@@ -186,7 +192,11 @@ class TextParser:
                 body, count = pieces[index], pieces[index + 1]
                 found = None
                 if lines.between_stacks and 0 < len(body) <= _LONG_RUN:
-                    found = self._look_up(body)
+                    if self._skip:
+                        self._skip -= 1
+                        found = _simple(body)
+                    else:
+                        found = self._look_up(body)
                 if found is None or not lines.counted(*found, int(count)):
                     for line in body.split(b"\n"):
                         lines.line(line)
@@ -201,27 +211,24 @@ class TextParser:
 
 def _simple(body: bytes) -> _Simple | None:
     """None unless the lines would say the same: a stack all of whose frames have one indentation and a sign."""
-    start = 1 if body[0] == 10 else 0
-    second_empty_line = start == 1
+    second_empty_line = body[0] == 10
+    if second_empty_line:
+        body = body[1:]
     key = b""
-    end = body.find(b"\n", start)
-    if end >= 0 and is_key(body[start:end]):
-        key = body[start:end]
-        start = end + 1
-    part = _simple_part(body[start:] if start else body)
-    return None if part is None else (key, part, second_empty_line)
-
-
-def _simple_part(body: bytes) -> StackPart | None:
+    end = body.find(b"\n")
+    if end >= 0 and body.find(b"`", 0, end) < 0 and is_key(body[:end]):
+        key = body[:end]
+        body = body[end + 1 :]
     text = body.lstrip(b" ")
     frames = text.split(b"\n" + body[: len(body) - len(text)])
     # Newlines and backticks alone: one backtick a line is what nearly every stack has.
     signs = body.translate(None, _ALL_BUT_SIGNS)
-    if signs != (b"`\n" * len(frames))[:-1]:
-        if signs.count(b"\n") + 1 != len(frames):
-            return None
-        if not all(map(has_sign, frames)):
-            return None
+    if signs != b"`\n" * (len(frames) - 1) + b"`" and (
+        signs.count(b"\n") + 1 != len(frames) or not all(map(has_sign, frames))
+    ):
+        return None
     if min(frames) < b"!" or b"\t" in body:  # indented deeper than the first
         return None
-    return None if is_beside(frames[0]) else StackPart(tuple(frames))
+    if (b"  " in frames[0] or frames[0][-1:] == b"%") and is_beside(frames[0]):
+        return None
+    return key, StackPart(tuple(frames)), second_empty_line

@@ -94,7 +94,7 @@ def count_in(line: bytes) -> int | None:
 def is_beside(line: bytes) -> bool:
     """A key and, after two blanks or more, a number; or, as hotkernel prints, a number and a percentage."""
     text = line.strip(_BLANKS)
-    return (b"  " in text or b"\t" in text or text[-1:] == b"%") and _BESIDE.fullmatch(line) is not None
+    return (b"  " in text or b"\t" in text or text.endswith(b"%")) and _BESIDE.fullmatch(line) is not None
 
 
 def is_key(line: bytes) -> bool:

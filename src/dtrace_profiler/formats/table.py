@@ -1,0 +1,41 @@
+"""The top functions as text for a terminal. Write only."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from dtrace_profiler.formats.names import shown
+from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.model.top import TopFunction, top_functions
+
+
+def format_top(profile: Profile, limit: int = 20, width: int = 100) -> str:
+    """Functions by self value: self and total as shares with their standard errors, kind and place."""
+    everything = profile.total
+    rows = top_functions(profile, limit=limit) if everything else []
+    lines = [f"{'self':>7} {'±':>5} {'total':>7}  {'kind':<7} function"]
+    for row in rows:
+        place = f"{_name(row)}  {_place(row)}".rstrip()
+        room = max(20, width - 31)
+        if len(place) > room:
+            place = place[: room - 1] + "…"
+        lines.append(
+            f"{row.self_value / everything:>7.1%} {100 * row.self_error / everything:>5.1f}"
+            f" {row.total / everything:>7.1%}  {row.frame.kind:<7} {place}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _name(row: TopFunction) -> str:
+    return shown(row.frame.function_name)
+
+
+def _place(row: TopFunction) -> str:
+    frame = row.frame
+    if frame.file and frame.first_line:
+        return f"{shown(frame.module_name)} ({shown(frame.file.rpartition('/')[2])}:{frame.first_line})"
+    return shown(frame.module_name)
+
+
+def write(profile: Profile, file: BinaryIO) -> None:
+    file.write(format_top(profile, 1 << 30, 160).encode("utf-8", "replace"))
