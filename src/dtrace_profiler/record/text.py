@@ -88,7 +88,7 @@ class TextParser:
     def close(self) -> list[StackBlock]:
         """The text has ended."""
         if self._tail or self._continues:
-            self._pieces(self._tail.removesuffix(b"\r").removesuffix(b"\n"))
+            self._pieces(self._tail.removesuffix(b"\n"))
             self._tail = b""
         self.lines.close()
         return self.lines.take()
