@@ -117,7 +117,7 @@ TEXTS = st.lists(LINES, max_size=40).map(lambda lines: "\n".join(lines).encode()
 
 
 @given(TEXTS, st.lists(st.integers(1, 60), min_size=1), st.booleans())
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 def test_any_chunks_give_what_the_lines_give(text: bytes, sizes: list[int], carriage_returns: bool) -> None:
     text = text * 2 + b"\n"
     expected = by_lines(text)
@@ -128,7 +128,7 @@ def test_any_chunks_give_what_the_lines_give(text: bytes, sizes: list[int], carr
 
 
 @given(TEXTS, st.integers(1, 40), st.integers(1, 200))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_so_do_long_runs_small_memos_and_rests_of_the_memo(text: bytes, size: int, long_run: int) -> None:
     text = text * 3
     with pytest.MonkeyPatch.context() as patch:
@@ -140,7 +140,7 @@ def test_so_do_long_runs_small_memos_and_rests_of_the_memo(text: bytes, size: in
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_any_bytes_are_survived_whatever_the_chunks(text: bytes, size: int) -> None:
     assert in_chunks(text, forever(size)) == by_lines(text)
 

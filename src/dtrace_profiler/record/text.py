@@ -34,7 +34,7 @@ _LONGEST_LINE = 1 << 20
 _WORTH_SPLITTING = 200
 
 _ALL_BUT_SIGNS = bytes(set(range(256)) - set(b"`\n"))
-_COUNT_LINE = re.compile(rb"\n[ |]*+(\d{1,18}+) *+\n")
+_COUNT_LINE = re.compile(rb"\n([ |]*+\d{1,18}+ *+)\n")
 
 
 _Simple = tuple[bytes, StackPart, bool]
@@ -87,9 +87,11 @@ class TextParser:
 
     def close(self) -> list[StackBlock]:
         """The text has ended."""
-        if self._tail or self._continues:
-            self._pieces(self._tail.removesuffix(b"\n"))
-            self._tail = b""
+        text, self._tail = self._tail.removesuffix(b"\n"), b""
+        if self._continues:
+            self._run(text, ended=False)
+        elif text:
+            self._piece(text, ended=False)
         self.lines.close()
         return self.lines.take()
 
@@ -133,8 +135,8 @@ class TextParser:
             trying = not self._skip
         self._lookups += hits
 
-    def _piece(self, piece: bytes) -> None:
-        """A whole run of lines."""
+    def _piece(self, piece: bytes, *, ended: bool = True) -> None:
+        """A whole run of lines; `ended` by an empty one, not by the end of the text."""
         lines = self.lines
         look_up = self._look_up
         if self._skip:
@@ -152,7 +154,7 @@ class TextParser:
                 found = look_up(body)
                 if found is not None and lines.counted(*found, value):
                     return
-        self._run(piece, ended=True)
+        self._run(piece, ended=ended)
 
     def _look_up(self, body: bytes) -> _Simple | None:
         self._lookups += 1
@@ -197,10 +199,10 @@ class TextParser:
                         found = _simple(body)
                     else:
                         found = self._look_up(body)
-                if found is None or not lines.counted(*found, int(count)):
+                if found is None or not lines.counted(*found, int(count.strip(b" |"))):
                     for line in body.split(b"\n"):
                         lines.line(line)
-                    lines.line(b" " + count)
+                    lines.line(count)
                 lines.in_run = True
         for line in text.split(b"\n"):
             if line:
@@ -220,7 +222,10 @@ def _simple(body: bytes) -> _Simple | None:
         key = body[:end]
         body = body[end + 1 :]
     text = body.lstrip(b" ")
-    frames = text.split(b"\n" + body[: len(body) - len(text)])
+    indent = body[: len(body) - len(text)]
+    if not indent and b"dtrace: " in body:
+        return None
+    frames = text.split(b"\n" + indent)
     # Newlines and backticks alone: one backtick a line is what nearly every stack has.
     signs = body.translate(None, _ALL_BUT_SIGNS)
     if signs != b"`\n" * (len(frames) - 1) + b"`" and (

@@ -100,7 +100,7 @@ def is_beside(line: bytes) -> bool:
 def is_key(line: bytes) -> bool:
     """Text that can't open a stack and means nothing by itself."""
     text = line.strip(_BLANKS)
-    if not text or has_sign(text) or text.startswith(b"dtrace: ") or not _NO_SEPARATOR.search(text):
+    if not text or has_sign(text) or line.startswith(b"dtrace: ") or not _NO_SEPARATOR.search(text):
         return False
     if len(line) - len(line.lstrip(_BLANKS)) >= _HELPER_INDENT and not text[:1].isdigit():
         return False
@@ -213,7 +213,7 @@ class LineParser:
             self.empty_line()
             return
         self.in_run = True
-        if text.startswith(b"dtrace: "):
+        if line.startswith(b"dtrace: "):
             if len(self.notices) < MAX_NOTICES:
                 self.notices.append(text)
         elif self._open:
