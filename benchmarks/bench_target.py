@@ -230,7 +230,7 @@ def measure_ourselves(kind: Kind, frequency_hz: int, *, starts: int, steady_s: f
             ready.append(time.perf_counter() - begun)
             if number < starts - 1:
                 profiler.stop()
-        settle_s = min(3.0, steady_s)
+        settle_s = min(6.0, steady_s)
         time.sleep(settle_s)
         profiler.take_samples()
         ours = [pid for pid in descendants(os.getpid()) if pid != target.pid]
