@@ -49,6 +49,14 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """For tests marked `browser`."""
+    path = chromium()
+    assert path is not None
+    return path
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     required = os.environ.get("DTRACE_PROFILER_REQUIRE", "").split(",")
     for marker, reason in (("dtrace", _no_dtrace), ("browser", _no_browser)):

@@ -47,7 +47,6 @@ export class GraphView {
     this.stale = true;
     /** @type {{from: number, to: number, start: number} | null} */
     this.motion = null;
-    this.draws = 0;
     this.#listen();
     new ResizeObserver(() => this.#resized()).observe(host);
   }
@@ -139,7 +138,6 @@ export class GraphView {
       scrollTop: host.scrollTop,
       contentHeight: this.contentHeight,
     });
-    this.draws++;
     this.#placeFocus();
     if (this.motion) this.repaint();
   }

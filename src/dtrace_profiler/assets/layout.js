@@ -10,6 +10,9 @@ import { Column } from "./columns.js";
 /** A box that stands for several too narrow ones (or for what this file leaves out) has this for its node. */
 export const ELIDED = -1;
 
+/** Sums of shares are off by less than this many pixels: what ends here at an edge lies outside. */
+const EDGE = 0.001;
+
 export class Layout {
   constructor() {
     /** Node of the tree, or ELIDED. */
@@ -85,11 +88,12 @@ export function layOut(tree, { from, to, width, narrowest }) {
       let x = layout.x.data[box];
       let narrow = 0;
       const last = childStart[node + 1];
-      for (let at = childStart[node]; at < last && x < width; at++) {
+      for (let at = childStart[node]; at < last && x < width - EDGE; at++) {
         const child = children[at];
         const wide = total[child] * scale;
-        if (wide < narrowest || x + wide <= 0) {
-          narrow = x + wide <= 0 ? 0 : narrow + wide;
+        const left = x + wide <= EDGE;
+        if (left || wide < narrowest) {
+          narrow = left ? 0 : narrow + wide;
         } else {
           if (narrow >= 1) layout.push(ELIDED, node, x - narrow, narrow);
           narrow = 0;
@@ -98,7 +102,7 @@ export function layOut(tree, { from, to, width, narrowest }) {
         x += wide;
       }
       narrow += elided[node] * scale;
-      if (narrow >= 1 && x < width) layout.push(ELIDED, node, x + elided[node] * scale - narrow, narrow);
+      if (narrow >= 1 && x < width - EDGE) layout.push(ELIDED, node, x + elided[node] * scale - narrow, narrow);
     }
     begin = end;
     end = layout.node.length;

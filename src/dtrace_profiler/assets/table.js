@@ -91,7 +91,7 @@ export class FunctionTable {
     const rows = ids.slice(0, this.limit).map((fn) => this.#row(data, fn));
     this.body.replaceChildren(...rows);
     this.summary.textContent = data.matches
-      ? `${integer(ids.length)} of the functions match`
+      ? `${integer(ids.length)} ${ids.length === 1 ? "matches" : "match"}`
       : `${integer(ids.length)} ${ids.length === 1 ? "function" : "functions"}`;
     const left = ids.length - rows.length;
     this.more.hidden = left <= 0;

@@ -12,7 +12,7 @@ import functools
 import re
 from importlib import resources
 
-_IMPORT = re.compile(r'import \{ ([\w, ]+) \} from "\./(\w+\.js)";')
+_IMPORT = re.compile(r'import \{ (\w+(?:, \w+)*) \} from "\./(\w+\.js)";')
 _EXPORT = re.compile(r"export (?=(?:async )?(?:function|class|const|let) )")
 _DECLARATION = re.compile(r"(?:async )?(?:function|class|const|let) (\w+)")
 _COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*?(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)

@@ -164,6 +164,8 @@ def _layout(tree: CallTree, width: int) -> Iterator[_Box]:
     """Row by row from the root, from left to right; each before its callees."""
     whole = tree.total[0]
     least, of_least = _least(tree.total, NARROWEST * whole / width)
+    if whole == least:
+        of_least -= 1
     row = [_Box(0, 0, 0.0, float(width))]
     while row:
         yield from row

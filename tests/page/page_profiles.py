@@ -40,38 +40,143 @@ _HANDLE = (python("Server.handle", "shop.http", 118, 96), python("Router.dispatc
 _SYSCALL = (kernel("entry_SYSCALL_64_after_hwframe"), kernel("do_syscall_64"))
 
 _MAIN_STACKS: list[tuple[int, tuple[StackFrame, ...]]] = [
-    (210, (*_BOOT, *_HANDLE, python("render", "shop.views", 24, 20), python("Template.render", "shop.template", 88, 70),
-           python("Template._walk", "shop.template", 131, 120), python("escape", "shop.template", 12, 10))),
-    (90, (*_BOOT, *_HANDLE, python("render", "shop.views", 24, 20), python("Template.render", "shop.template", 91, 70),
-          python("Template._walk", "shop.template", 131, 120), python("Template._walk", "shop.template", 133, 120),
-          native("unicode_concatenate", "libpython3.13.so.1.0"), inlined("PyUnicode_Append", "libpython3.13.so.1.0"))),
-    (160, (*_BOOT, *_HANDLE, python("search", "shop.views", 47, 40), python("Index.query", "shop.index", 77, 60),
-           python("Index.score", "shop.index", 96, 90))),
-    (120, (*_BOOT, *_HANDLE, python("search", "shop.views", 47, 40), python("Index.query", "shop.index", 79, 60),
-           native("list_sort_impl", "libpython3.13.so.1.0"), python("Index.query.<locals>.<lambda>", "shop.index", 79, 79))),
-    (60, (*_BOOT, *_HANDLE, python("search", "shop.views", 47, 40), python("Index.query", "shop.index", 79, 60),
-          native("list_sort_impl", "libpython3.13.so.1.0"), inlined("merge_hi", "libpython3.13.so.1.0"))),
-    (70, (*_BOOT, *_HANDLE, python("search", "shop.views", 50, 40), python("dumps", "json", 231, 183),
-          python("JSONEncoder.encode", "json.encoder", 200, 183), native("c_make_encoder", "_json.cpython-313.so"),
-          native("encoder_listencode_dict", "_json.cpython-313.so"), native("escape_unicode", "_json.cpython-313.so"))),
-    (40, (*_BOOT, *_HANDLE, python("Response.send", "shop.http", 201, 190), native("sock_send", "_socket.cpython-313.so"),
-          native("__send", "libc.so.6"), *_SYSCALL, kernel("__x64_sys_sendto"), kernel("tcp_sendmsg"),
-          kernel("tcp_write_xmit"))),
+    (
+        210,
+        (
+            *_BOOT,
+            *_HANDLE,
+            python("render", "shop.views", 24, 20),
+            python("Template.render", "shop.template", 88, 70),
+            python("Template._walk", "shop.template", 131, 120),
+            python("escape", "shop.template", 12, 10),
+        ),
+    ),
+    (
+        90,
+        (
+            *_BOOT,
+            *_HANDLE,
+            python("render", "shop.views", 24, 20),
+            python("Template.render", "shop.template", 91, 70),
+            python("Template._walk", "shop.template", 131, 120),
+            python("Template._walk", "shop.template", 133, 120),
+            native("unicode_concatenate", "libpython3.13.so.1.0"),
+            inlined("PyUnicode_Append", "libpython3.13.so.1.0"),
+        ),
+    ),
+    (
+        160,
+        (
+            *_BOOT,
+            *_HANDLE,
+            python("search", "shop.views", 47, 40),
+            python("Index.query", "shop.index", 77, 60),
+            python("Index.score", "shop.index", 96, 90),
+        ),
+    ),
+    (
+        120,
+        (
+            *_BOOT,
+            *_HANDLE,
+            python("search", "shop.views", 47, 40),
+            python("Index.query", "shop.index", 79, 60),
+            native("list_sort_impl", "libpython3.13.so.1.0"),
+            python("Index.query.<locals>.<lambda>", "shop.index", 79, 79),
+        ),
+    ),
+    (
+        60,
+        (
+            *_BOOT,
+            *_HANDLE,
+            python("search", "shop.views", 47, 40),
+            python("Index.query", "shop.index", 79, 60),
+            native("list_sort_impl", "libpython3.13.so.1.0"),
+            inlined("merge_hi", "libpython3.13.so.1.0"),
+        ),
+    ),
+    (
+        70,
+        (
+            *_BOOT,
+            *_HANDLE,
+            python("search", "shop.views", 50, 40),
+            python("dumps", "json", 231, 183),
+            python("JSONEncoder.encode", "json.encoder", 200, 183),
+            native("c_make_encoder", "_json.cpython-313.so"),
+            native("encoder_listencode_dict", "_json.cpython-313.so"),
+            native("escape_unicode", "_json.cpython-313.so"),
+        ),
+    ),
+    (
+        40,
+        (
+            *_BOOT,
+            *_HANDLE,
+            python("Response.send", "shop.http", 201, 190),
+            native("sock_send", "_socket.cpython-313.so"),
+            native("__send", "libc.so.6"),
+            *_SYSCALL,
+            kernel("__x64_sys_sendto"),
+            kernel("tcp_sendmsg"),
+            kernel("tcp_write_xmit"),
+        ),
+    ),
     (18, (*_BOOT, native("epoll_wait", "libc.so.6"), *_SYSCALL, kernel("do_epoll_wait"))),
     (9, (*_BOOT, *_HANDLE, UNKNOWN)),
 ]
 _WORKER_STACKS: list[tuple[int, tuple[StackFrame, ...]]] = [
-    (260, (*_WORKER, python("thumbnail", "shop.images", 33, 25), native("resample_lanczos", "_imaging.so"),
-           inlined("clip8", "_imaging.so"))),
+    (
+        260,
+        (
+            *_WORKER,
+            python("thumbnail", "shop.images", 33, 25),
+            native("resample_lanczos", "_imaging.so"),
+            inlined("clip8", "_imaging.so"),
+        ),
+    ),
     (140, (*_WORKER, python("thumbnail", "shop.images", 33, 25), native("resample_lanczos", "_imaging.so"))),
-    (110, (*_WORKER, python("pack", "shop.images", 58, 50), native("zlib_compress", "zlib.cpython-313.so"),
-           native("deflate_slow", "libz.so.1.2.13"), inlined("longest_match", "libz.so.1.2.13"))),
-    (45, (*_WORKER, python("pack", "shop.images", 60, 50), native("_hashlib_update", "_hashlib.cpython-313.so"),
-          native("sha256_block_data_order_avx2", "libcrypto.so.3"))),
-    (25, (*_WORKER, python("store", "shop.images", 71, 66), native("__write", "libc.so.6"), *_SYSCALL,
-          kernel("ksys_write"), kernel("ext4_file_write_iter", "ext4"))),
-    (12, (*_WORKER, python("store", "shop.images", 72, 66), native("_PyGC_Collect", "libpython3.13.so.1.0"),
-          native("deduce_unreachable", "libpython3.13.so.1.0"), inlined("subtract_refs", "libpython3.13.so.1.0"))),
+    (
+        110,
+        (
+            *_WORKER,
+            python("pack", "shop.images", 58, 50),
+            native("zlib_compress", "zlib.cpython-313.so"),
+            native("deflate_slow", "libz.so.1.2.13"),
+            inlined("longest_match", "libz.so.1.2.13"),
+        ),
+    ),
+    (
+        45,
+        (
+            *_WORKER,
+            python("pack", "shop.images", 60, 50),
+            native("_hashlib_update", "_hashlib.cpython-313.so"),
+            native("sha256_block_data_order_avx2", "libcrypto.so.3"),
+        ),
+    ),
+    (
+        25,
+        (
+            *_WORKER,
+            python("store", "shop.images", 71, 66),
+            native("__write", "libc.so.6"),
+            *_SYSCALL,
+            kernel("ksys_write"),
+            kernel("ext4_file_write_iter", "ext4"),
+        ),
+    ),
+    (
+        12,
+        (
+            *_WORKER,
+            python("store", "shop.images", 72, 66),
+            native("_PyGC_Collect", "libpython3.13.so.1.0"),
+            native("deduce_unreachable", "libpython3.13.so.1.0"),
+            inlined("subtract_refs", "libpython3.13.so.1.0"),
+        ),
+    ),
 ]
 
 
@@ -98,7 +203,12 @@ def shop(**meta: object) -> Profile:
 
 
 def empty(**meta: object) -> Profile:
-    given: dict[str, object] = {"engine": "dtrace", "frequency_hz": 99, "duration_ns": 5_000_000_000, "target": "pid 4711"}
+    given: dict[str, object] = {
+        "engine": "dtrace",
+        "frequency_hz": 99,
+        "duration_ns": 5_000_000_000,
+        "target": "pid 4711",
+    }
     return ProfileBuilder().snapshot(Meta(**{**given, **meta}))  # type: ignore[arg-type]
 
 
@@ -147,7 +257,9 @@ def forest(nodes: int, *, seed: int = 1, depth: int = 40, names: int = 2_000, th
     chance = random.Random(seed)
     kinds = [FrameKind.PYTHON] * 5 + [FrameKind.NATIVE] * 3 + [FrameKind.INLINED, FrameKind.KERNEL]
     frames = [
-        StackFrame(f"function_{i}", f"module_{i % 97}", 0, f"/src/file_{i % 97}.py", 1 + i % 400, 1, kinds[i % len(kinds)])
+        StackFrame(
+            f"function_{i}", f"module_{i % 97}", 0, f"/src/file_{i % 97}.py", 1 + i % 400, 1, kinds[i % len(kinds)]
+        )
         for i in range(names)
     ]
     builder = ProfileBuilder()
