@@ -11,9 +11,11 @@ import pytest
 
 from dtrace_profiler.cli.commands import cli
 from dtrace_profiler.errors import DTraceProfilerError
+from dtrace_profiler.record import messages
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+MODULES = sorted((ROOT / "src" / "dtrace_profiler").rglob("*.py"))
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -73,6 +75,20 @@ def test_the_command_table_of_errors_is_complete() -> None:
     assert statuses
     for name, status in statuses.items():
         assert re.search(rf"^\| {status} \|.*`{name}`", text, re.MULTILINE), f"{name} ({status})"
+
+
+def counted_losses() -> set[str]:
+    """The names that the code gives to `lose`, as far as they are literal, and those of dtrace's own messages."""
+    names = set(re.findall(r"\b_?lose\(\s*\"([a-z_]+)", "".join(path.read_text() for path in MODULES)))
+    return names | {name for _, name in messages._KINDS} | {"drops", "not_taken", "expired_samples"}
+
+
+def test_the_table_of_losses_is_complete() -> None:
+    names = counted_losses()
+    assert "truncated_stacks" in names
+    rows = [line for line in (ROOT / "docs" / "losses.md").read_text().splitlines() if line.startswith("|")]
+    documented = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
+    assert sorted(names - documented) == []
 
 
 def test_make_lists_what_can_be_typed() -> None:
