@@ -11,8 +11,10 @@ needed, so that it works through sudo too) and returns its path. Point DTRACE_PR
     install(tmp_path, delay_s=3, ...)                           is slow before it says anything
     install(tmp_path, garbage_bytes=10_000_000)                 random bytes on stdout
     install(tmp_path, stdout="...", then="kill")                ends by SIGKILL after stdout
+    install(tmp_path, **SAMPLING)                               samples the process it is asked to, 100 times a second
 
 `calls(path)` gives what it was called with and by whom, one dictionary a call.
+In what it prints, @PID@ is the first process that its program (-s FILE) names, and @NOW@ the time in nanoseconds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shlex
 import signal
 import stat
@@ -45,10 +48,21 @@ class Behaviour:
     """Random bytes printed to stdout after `stdout`."""
     then: Literal["exit", "wait", "ignore", "kill"] = "exit"
     """`wait`: until SIGINT or SIGTERM, then prints `last_stdout`. `ignore`: for ever, both signals ignored."""
+    each_10_ms: str = ""
+    """Printed again and again while it lives or waits."""
     last_stdout: str = ""
     lives_s: float = 0.0
     """How long it lives before `then` of `exit` and `kill`."""
     status: int = 0
+
+
+SAMPLING: dict[str, Any] = {
+    "stdout": "B @NOW@\n",
+    "each_10_ms": "S @NOW@ @PID@ @PID@ @PID@ 0 0 0 401000\n",
+    "then": "wait",
+    "last_stdout": "Z @NOW@\n",
+}
+"""As our D program prints it: see record/program.py."""
 
 
 def install(directory: Path, name: str = "dtrace", **behaviour: Any) -> Path:
@@ -78,24 +92,37 @@ def main(behaviour: Behaviour, log: Path, args: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour.then == "ignore" else stop)
     with log.open("a") as file:
         file.write(json.dumps({"args": args, "pid": os.getpid(), "uid": os.getuid()}) + "\n")
+    pid = target_of(args)
     try:
-        perform(behaviour)
+        perform(behaviour, pid)
     except Stopped:
-        write(1, behaviour.last_stdout.encode())
+        write(1, filled(behaviour.last_stdout, pid))
     if behaviour.then == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     return behaviour.status
 
 
-def perform(behaviour: Behaviour) -> None:
+def target_of(args: list[str]) -> str:
+    """The first process that the program names: `member[PID] = 1`."""
+    if "-s" not in args:
+        return "0"
+    found = re.search(r"member\[(\d+)\]", Path(args[args.index("-s") + 1]).read_text())
+    return found[1] if found else "0"
+
+
+def filled(text: str, pid: str) -> bytes:
+    return text.replace("@PID@", pid).replace("@NOW@", str(time.time_ns())).encode()
+
+
+def perform(behaviour: Behaviour, pid: str) -> None:
     time.sleep(behaviour.delay_s)
-    write(2, behaviour.stderr.encode())
-    write(1, behaviour.stdout.encode())
+    write(2, filled(behaviour.stderr, pid))
+    write(1, filled(behaviour.stdout, pid))
     write(1, random.Random(7).randbytes(behaviour.garbage_bytes))
-    if behaviour.then in ("wait", "ignore"):
-        while True:
-            time.sleep(3600)
-    time.sleep(behaviour.lives_s)
+    end = time.monotonic() + (behaviour.lives_s if behaviour.then in ("exit", "kill") else 3600)
+    while time.monotonic() < end:
+        write(1, filled(behaviour.each_10_ms, pid))
+        time.sleep(0.01)
 
 
 def answer_version(behaviour: Behaviour) -> int:

@@ -18,6 +18,9 @@ from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.sampling.launch import prepare
 
+SAMPLED_INSIDE = "Sampled inside the program:"
+"""How the note begins that says why DTrace isn't used."""
+
 
 class SampledProgram:
     """Start `command` with `environ`, and what it samples arrives here.
@@ -82,7 +85,7 @@ class SampledProgram:
         pythons = sorted({process.version for process in self._reader.processes if process.version})
         notes = self._reader.notes if self._stopped_ns else []
         if self._reason:
-            notes = [f"Sampled inside the program: {self._reason} Native and kernel frames are missing.", *notes]
+            notes = [f"{SAMPLED_INSIDE} {self._reason} Native and kernel frames are missing.", *notes]
         begin_ns = min((process.start_ns for process in self._reader.processes if process.start_ns), default=0)
         begin_ns = begin_ns or self._started_ns
         return Meta(

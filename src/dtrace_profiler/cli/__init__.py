@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from dtrace_profiler.cli.commands import cli
+from dtrace_profiler.cli.commands import ReaderGone, cli
 from dtrace_profiler.errors import DTraceProfilerError
 
 PROGRAM = "dtrace-profiler"
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error), error.remedy)
         _trace()
         return error.exit_status
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         # Who read our output has gone, as `head` does. Nothing more can be written there, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE

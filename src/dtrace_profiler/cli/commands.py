@@ -15,7 +15,20 @@ from dtrace_profiler.cli.parameters import ProcessId, make_options, output_optio
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
+class ReaderGone(Exception):
+    """Who read our output has gone. Not a BrokenPipeError: click would end us with a status of its own."""
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+
 @click.group(
+    cls=_Commands,
     context_settings=_CONTEXT,
     epilog="""\b
 Examples:
@@ -86,9 +99,7 @@ Examples:
 @click.argument("source", metavar="IN")
 @click.option("-o", "--output", "outputs", multiple=True, required=True, metavar="FILE", help="- is stdout.")
 @click.option("--format", "format_name", metavar="NAME", help="The format of what is written, whatever the suffix.")
-@click.option(
-    "--from", "input_format", metavar="NAME", help="The format of IN, if it isn't told right by its content."
-)
+@click.option("--input-format", metavar="NAME", help="The format of IN, if it isn't told right by its content.")
 def convert(source: str, outputs: tuple[str, ...], format_name: str | None, input_format: str | None) -> int:
     """Turn a recording, folded stacks or dtrace's plain output (IN; - is stdin) into another format."""
     from dtrace_profiler.cli import files
@@ -103,7 +114,7 @@ Examples:
   dtrace-profiler view --no-browser stacks.folded   prints where the page is"""
 )
 @click.argument("source", metavar="FILE")
-@click.option("--from", "input_format", metavar="NAME", help="The format of FILE, if it isn't told right.")
+@click.option("--input-format", metavar="NAME", help="The format of FILE, if it isn't told right.")
 @click.option("--no-browser", is_flag=True, help="Print where the page is, and open nothing.")
 def view(source: str, input_format: str | None, no_browser: bool) -> int:
     """Open a recording, folded stacks or dtrace's plain output as a flame graph in the browser."""

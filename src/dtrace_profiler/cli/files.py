@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from dtrace_profiler.cli.outputs import RECORDING, STDOUT, Output, choose_format, write
+from dtrace_profiler.cli.outputs import STDOUT, Output, choose_format, write
 from dtrace_profiler.errors import InputError, UsageError
 from dtrace_profiler.formats import read_profile
 from dtrace_profiler.model.profile import Profile
@@ -21,8 +21,6 @@ from dtrace_profiler.model.profile import Profile
 def convert(source: str, outputs: Sequence[str], format_name: str | None, input_format: str | None) -> int:
     """Reads once, writes all. Returns 0."""
     chosen = [Output(path, choose_format(path, format_name)) for path in outputs]
-    if any(output.format == RECORDING for output in chosen):
-        raise UsageError("a recording can only be made while sampling (run --record), not from another file.")
     profile = read(source, input_format)
     for output in chosen:
         write(profile, output)

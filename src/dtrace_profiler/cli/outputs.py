@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dtrace_profiler.errors import OutputError, UsageError
 from dtrace_profiler.formats import format_of, write_profile
@@ -19,7 +18,7 @@ from dtrace_profiler.platforms.ownership import give_to_invoking_user
 
 STDOUT = "-"
 RECORDING = "dtrace"
-"""The format's name: written while sampling, not from a profile."""
+"""The format's name: written while sampling, as dtrace says it, where it isn't compressed."""
 _STDOUT_FORMAT = "folded"
 
 
@@ -72,12 +71,13 @@ def plan(files: Sequence[str], format_name: str | None, record: str | None, defa
     Raises UsageError for a format that isn't known or can't be told.
     """
     outputs = [Output(path, choose_format(path, format_name)) for path in files]
-    recordings = ([record] if record else []) + [output.path for output in outputs if output.format == RECORDING]
+    recorded = [output for output in outputs if output.format == RECORDING and not output.path.endswith(".gz")]
+    recordings = ([record] if record else []) + [output.path for output in recorded]
     if len(set(recordings)) > 1:
         raise UsageError("one recording is made at a time: name one .dtrace file.")
     if STDOUT in recordings:
         raise UsageError("the recording can't go to stdout: name a file, as in --record run.dtrace.")
-    profiles = tuple(output for output in outputs if output.format != RECORDING)
+    profiles = tuple(output for output in outputs if output not in recorded)
     if not outputs and not record:
         name = f"{default_stem}-{time.strftime('%Y%m%d-%H%M%S')}"
         suffix = format_name or "html"
@@ -113,7 +113,8 @@ def _write_file(profile: Profile, output: Output) -> None:
         write_profile(profile, path, output.format)  # a device, a pipe, or the only file that we may write here
         return
     # First beside it: a full disk or a Ctrl-C leaves no half file, and no file of before is lost.
-    descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(path)[:100]}.", dir=folder)
+    suffix = ".gz" if output.path.endswith(".gz") else ""  # which is compressed
+    descriptor, partial = tempfile.mkstemp(suffix, f".{os.path.basename(path)[:100]}.", folder)
     os.close(descriptor)
     try:
         write_profile(profile, partial, output.format)
@@ -143,7 +144,7 @@ def _rescue(profile: Profile, output: Output) -> str:
     """Another place for a profile that could not be written where it should be; empty where there is none."""
     if output.path == STDOUT:
         return ""
-    descriptor, path = tempfile.mkstemp(prefix="dtrace-profiler-", suffix=Path(output.path).suffix)
+    descriptor, path = tempfile.mkstemp(prefix="dtrace-profiler-", suffix=os.path.splitext(output.path)[1])
     os.close(descriptor)
     try:
         write_profile(profile, path, output.format)

@@ -10,6 +10,7 @@ from dtrace_profiler.cli.outputs import Outputs
 from dtrace_profiler.formats.facts import losses
 from dtrace_profiler.formats.table import format_top
 from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.sampled_program import SAMPLED_INSIDE
 
 TOP_FUNCTIONS = 10
 _MAX_WIDTH = 120
@@ -35,7 +36,8 @@ def summary(profile: Profile, outputs: Outputs) -> None:
     if lost := losses(profile):
         click.echo(f"\nlost: {', '.join(lost)}", err=True)
     for sentence in profile.meta.notes:
-        click.echo(f"note: {sentence}", err=True)
+        if not sentence.startswith(SAMPLED_INSIDE):  # said at the start
+            click.echo(f"note: {sentence}", err=True)
     for output in outputs.profiles:
         click.echo(f"{'flame graph' if output.format in ('html', 'svg') else output.format}: {output.name}", err=True)
     if outputs.recording:
