@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Container, Sequence
 
-from dtrace_profiler.cpython.code import CodeObject, CodeReader
+from dtrace_profiler.cpython.code import SHIM, CodeObject, CodeReader
 from dtrace_profiler.cpython.glue import EvaluationLoops, native_unwind_works
 from dtrace_profiler.cpython.layout import Layout, LayoutError, find_layout
 from dtrace_profiler.cpython.memory import MemoryReadError, ProcessMemory
@@ -210,7 +210,7 @@ class PythonProcesses:
                 out.append(UNKNOWN_PYTHON)
             elif isinstance(code, CodeObject):
                 out.append(self._frame(process, code, instruction))
-            else:
+            elif code is not SHIM:
                 out.append(None)
         return NamedStack(tuple(out), stack.next_frame != 0, process.loops, process.full_native)
 

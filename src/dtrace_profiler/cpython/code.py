@@ -1,34 +1,36 @@
 """Code objects of a process, read from its memory while it runs: names, files, lines.
 
 An address can come to mean another function: its code object was freed, another one took its place. A name is given
-only where that can't have happened unseen, else the frame is unknown, and counted:
-
-- 3.14 and later count freed code objects. The D program reads the count with each stack; where the count is still
-  the same after we have read the object, it is the one that was sampled.
-- Otherwise the object must be the same, field by field and by its name's text, as when it was read before; the
-  first time it is seen, the sampled instruction must lie inside of it.
+only where that can't have happened unseen, else the frame is unknown, and counted. How that is known: see
+`cpython.identity`. CPython 3.11 has no count to tell by; there an object must look alive, the sampled instruction
+must lie inside of it, and at an address that was seen to be reused only what was there for a while is believed.
 """
 
 from __future__ import annotations
 
 import struct
+import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from dtrace_profiler.cpython.layout import Layout
 from dtrace_profiler.cpython.linetable import line_ranges
 from dtrace_profiler.cpython.memory import Memory, MemoryReadError, word
+from dtrace_profiler.cpython.objects import NotThatObject, Objects
 
-_MAX_STRING = 1 << 14
-_MAX_TABLE_BYTES = 1 << 22
 _MAX_CACHED = 1 << 16
-_TRAMPOLINE = "<interpreter trampoline>"
+_MAX_COPIES = 1 << 10
+_SAMPLE_AGE_S = 0.25
+"""A stack is printed, at the latest, this long after it was sampled: dtrace's buffers are read every 50 ms."""
+_REUSE_S = 5.0
+"""For how long an address that was seen to be reused is distrusted."""
 
 
 class CodeObject:
     """One function's code. Lines are decoded when they are first asked for."""
 
-    __slots__ = ("_lines", "_starts", "_table", "filename", "first_line", "qualname", "size", "start")
+    __slots__ = ("_lines", "_starts", "_table", "copies", "filename", "first_line", "qualname", "size", "start")
 
     def __init__(
         self, qualname: str, filename: str, first_line: int, start: int, size: int, line_table: bytes
@@ -37,161 +39,265 @@ class CodeObject:
         self.filename = filename
         self.first_line = first_line
         self.start = start
+        """Address of the first instruction."""
         self.size = size
+        """Bytes of instructions."""
+        self.copies: tuple[int, ...] = ()
+        """Where free-threaded builds keep threads' own copies of the instructions."""
         self._table = line_table
         self._starts: list[int] | None = None
         self._lines: list[int] = []
 
+    def offset(self, instruction: int) -> int | None:
+        """Bytes from the first instruction, also in a thread's copy; None outside.
+
+        A frame that has not begun points two bytes before its code in 3.11 and 3.12; one that has just called
+        something last, behind its code.
+        """
+        for start in (self.start, *self.copies):
+            if -2 <= instruction - start <= self.size:
+                return instruction - start
+        return None
+
     def contains(self, instruction: int) -> bool:
-        """A frame that has not begun points two bytes before its code in 3.11 and 3.12."""
-        return self.start - 2 <= instruction <= self.start + self.size
+        return self.offset(instruction) is not None
 
     def line(self, instruction: int) -> int:
         """The line of an instruction's address; the first line where the code has no location there."""
+        offset = self.offset(instruction)
+        if offset is None or not 0 <= offset < self.size:
+            return self.first_line
         if self._starts is None:
             ranges = list(line_ranges(self._table, self.first_line))
-            self._starts = [start for start, _, _ in ranges]
             self._lines = [line for _, _, line in ranges]
-        offset = instruction - self.start
-        if not 0 <= offset < self.size or not self._starts:
-            return self.first_line
-        return self._lines[bisect_right(self._starts, offset) - 1] or self.first_line
+            self._starts = [start for start, _, _ in ranges]
+        index = bisect_right(self._starts, offset) - 1
+        return (self._lines[index] if index >= 0 else 0) or self.first_line
 
 
 class Entry:
     """Not a Python function: where a C evaluation loop begins (3.12 and later)."""
 
 
-ENTRY = Entry()
-Found = CodeObject | Entry | None
+class Shim:
+    """Not a Python function, and no evaluation loop: between a class and its `__init__` (3.13 and later)."""
+
+
+ENTRY, SHIM = Entry(), Shim()
+Found = CodeObject | Entry | Shim | None
 """None: gone, or not surely the one that was sampled."""
 
 
-class _NotCode(Exception):
-    pass
+class _Head(NamedTuple):
+    """What a code object is, without what changes while it runs."""
+
+    version: int
+    filename: int
+    qualname: int
+    line_table: int
+    first_line: int
+    units: int
+    immortal: bool
+    """Part of CPython itself, never freed."""
+    alive: bool
+    """Something refers to it: its strings are its own."""
+
+    @property
+    def identity(self) -> tuple[int, ...]:
+        return self[:6]
+
+
+class _Known(NamedTuple):
+    head: _Head
+    text: bytes
+    """The first bytes of its name as they lie in memory: where there is no version, they tell a reused address."""
+    found: CodeObject | Entry | Shim
+    until: int
+    """It was at its address until the count of versions was this."""
+    since: float
+    """When it was first seen there."""
 
 
 class CodeReader:
-    """Reads and remembers the code objects of one process."""
+    """Reads and remembers the code objects of one process. Not thread-safe."""
 
-    def __init__(self, layout: Layout, memory: Memory) -> None:
+    def __init__(self, layout: Layout, memory: Memory, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._layout = layout
         self._memory = memory
+        self._clock = clock
         self._offsets = layout.offsets
+        self._objects = Objects(memory, layout.offsets, layout.minor)
+        self._counter = layout.counter
         self._tag = 3 if layout.minor >= 14 else 0
         """Low bits of a _PyStackRef say how the object is counted."""
-        self._code_type = 0
-        self._none = 0
-        self._known: dict[int, tuple[bytes, CodeObject]] = {}
-        self._known_generation = -1
+        self._code_type = layout.code_type
+        self._none = layout.none
+        self._known: dict[int, _Known] = {}
+        self._reused: dict[int, float] = {}
+        """Addresses that were seen to be reused, and when last."""
 
     def generation(self) -> int:
-        """The count of freed code objects; 0 before 3.14, or where it can't be read."""
+        """The count that tells code objects apart, as it is now (see `cpython.identity`); 0 where there is none."""
         address = self._layout.generation_address
         try:
-            return word(self._memory, address) if address else 0
+            return word(self._memory, address) & self._counter.mask if address else 0
         except MemoryReadError:
             return 0
 
     def read(self, frames: Sequence[tuple[int, int]], generation: int) -> list[Found]:
-        """What each (code object, instruction) of a stack is. `generation`: the count when it was sampled, or 0."""
-        found: list[tuple[Found, bool]] = []
-        before = self.generation()
-        for address, instruction in frames:
-            found.append(self._read_one(address & ~self._tag, instruction, before))
-        counted = self._layout.generation_address != 0
-        unchanged = counted and generation == before == self.generation()
-        if unchanged:
-            self._known_generation = generation
-        return [item if unchanged or sure or not counted else None for item, sure in found]
+        """What each (code object, instruction) of a stack is. `generation`: the count when it was sampled."""
+        sampled = generation & self._counter.mask
+        if len(self._known) > _MAX_CACHED:
+            self._known.clear()
+            self._reused.clear()
+        if self._counter.kind == "versions" and sampled:
+            count = self.generation()
+            return [self._read_version(word & ~self._tag, at, sampled, count) for word, at in frames]
+        now = self._clock()
+        found = [self._read_likely(word & ~self._tag, at, now) for word, at in frames]
+        if self._counter.kind == "freed":
+            unchanged = sampled == self.generation()
+            return [item if unchanged or sure else None for item, sure in found]
+        return [item for item, _ in found]
 
-    def _read_one(self, address: int, instruction: int, generation: int) -> tuple[Found, bool]:
-        """(object, whether it is the same as when it was read before)."""
+    # With a count of versions: certain.
+
+    def _read_version(self, address: int, instruction: int, sampled: int, now: int) -> Found:
+        """`now`: the count before this reading."""
+        if address == self._none:
+            return ENTRY
         known = self._known.get(address)
-        if known is not None and generation and generation == self._known_generation:
-            return (known[1], True) if known[1].contains(instruction) else (None, False)
+        if known is not None and known.head.version < sampled <= known.until:
+            return self._holding(address, known.found, instruction)
+        try:
+            head = self._head(address)
+            if head is None:
+                return ENTRY
+            if head.version >= sampled:
+                return None  # it was made after the sample was taken
+            if known is None or known.head.identity != head.identity:
+                found = self._code(address, head)
+                if not head.version and not head.immortal:
+                    return None  # the count has overflowed
+                known = _Known(head, b"", found, now, 0.0)
+            self._known[address] = known._replace(until=now)
+        except (MemoryReadError, NotThatObject, struct.error):
+            return None
+        return self._holding(address, known.found, instruction)
+
+    # Without: as far as can be told.
+
+    def _read_likely(self, address: int, instruction: int, now: float) -> tuple[Found, bool]:
+        """(object, whether it has been there since well before the sample was taken)."""
+        if address == self._none:
+            return ENTRY, True
+        known = self._known.get(address)
         try:
             head = self._head(address)
             if head is None:
                 return ENTRY, True
-            if known is not None and known[0] == head + self._name_text(head):
-                code, sure = known[1], True
-            else:
-                code, sure = self._code(address, head), False
-                if len(self._known) >= _MAX_CACHED:
-                    self._known.clear()
-                self._known[address] = (head + self._name_text(head), code)
-        except (MemoryReadError, _NotCode, struct.error):
-            self._known.pop(address, None)
+            text = self._text(head)
+            if known is None or (known.head.identity, known.text) != (head.identity, text):
+                if known is not None:
+                    self._reused[address] = now
+                    del self._known[address]
+                known = self._known[address] = _Known(head, text, self._code(address, head), 0, now)
+        except (MemoryReadError, NotThatObject, struct.error):
+            if self._known.pop(address, None) is not None:
+                self._reused[address] = now
             return None, False
-        if code.qualname == _TRAMPOLINE:
-            return ENTRY, True
-        return (code, sure) if self._holds(code, instruction) else (None, False)
+        if not isinstance(known.found, CodeObject):
+            return known.found, True
+        sure = now - known.since > _SAMPLE_AGE_S
+        if not sure and now - self._reused.get(address, float("-inf")) < _REUSE_S:
+            return None, False
+        found = self._holding(address, known.found, instruction)
+        return found, sure and found is not None
 
-    def _holds(self, code: CodeObject, instruction: int) -> bool:
-        # A free-threaded build may run a thread's own copy of the instructions, which lies elsewhere.
-        return self._layout.free_threaded or code.contains(instruction)
+    # Reading.
 
-    def _head(self, address: int) -> bytes | None:
-        """The object up to its instructions; None for an entry frame's None."""
+    def _holding(self, address: int, found: CodeObject | Entry | Shim, instruction: int) -> Found:
+        """The code if the instruction is one of its own."""
+        if not isinstance(found, CodeObject) or found.contains(instruction):
+            return found
+        if self._offsets.get("co.tlbc"):
+            found.copies = self._copies(address)
+            if found.contains(instruction):
+                return found
+        return None
+
+    def _copies(self, address: int) -> tuple[int, ...]:
+        """Of a free-threaded build's thread-local bytecode: a count and as many addresses."""
+        try:
+            array = word(self._memory, address + self._offsets["co.tlbc"])
+            count = word(self._memory, array)
+            if not array or count > _MAX_COPIES:
+                return ()
+            return struct.unpack(f"<{count}Q", self._memory.read(array + 8, 8 * count))
+        except MemoryReadError:
+            return ()
+
+    def _head(self, address: int) -> _Head | None:
+        """None for None; `NotThatObject` for what is neither None nor code."""
         offsets = self._offsets
-        head = self._memory.read(address, offsets["ob.type"] + 8)
-        kind = struct.unpack_from("<Q", head, offsets["ob.type"])[0]
+        try:
+            data = self._memory.read(address, offsets["co.code_adaptive"])
+        except MemoryReadError:
+            # None is shorter than code, and may lie at the end of what is readable.
+            data = self._memory.read(address, offsets["ob.type"] + 8)
+        kind = struct.unpack_from("<Q", data, offsets["ob.type"])[0]
         if kind != self._code_type:
-            if address == self._none:
-                return None
-            name = self._memory.read(word(self._memory, kind + offsets["type.name"]), 9)
-            if name == b"NoneType\0":
+            name = self._objects.type_name(kind)
+            if name == b"NoneType":
                 self._none = address
                 return None
-            if name[:5] != b"code\0":
-                raise _NotCode
+            if self._code_type or name != b"code":
+                raise NotThatObject(f"no code object at {address:#x}")
             self._code_type = kind
-        head = self._memory.read(address, offsets["co.code_adaptive"])
-        # The parts that change while it runs (reference count, counters) are not what it is.
-        fields = ("co.filename", "co.qualname", "co.linetable")
-        parts = [head[offsets[name] : offsets[name] + 8] for name in fields]
-        at = offsets["co.firstlineno"]
-        size_at = offsets["bytes.ob_size"]
-        return b"".join((*parts, head[at : at + 4], head[size_at : size_at + 8]))
-
-    def _name_text(self, head: bytes) -> bytes:
-        """The first bytes of the qualified name as they lie in memory."""
-        address = struct.unpack_from("<Q", head, 8)[0]
-        try:
-            return self._memory.read(address + self._offsets["uni.length"], 72)
-        except MemoryReadError:
-            return b""
-
-    def _code(self, address: int, head: bytes) -> CodeObject:
-        filename, qualname, table = struct.unpack_from("<QQQ", head)
-        first_line, units = struct.unpack_from("<iq", head, 24)
+        version_at = offsets["co.version"]
+        (units,) = struct.unpack_from("<q", data, offsets["bytes.ob_size"])
+        (first_line,) = struct.unpack_from("<i", data, offsets["co.firstlineno"])
         if not 0 < units < 1 << 24 or first_line < 0:
-            raise _NotCode
-        size_at, data_at = self._offsets["bytes.ob_size"], self._offsets["bytes.sval"]
-        length = word(self._memory, table + size_at)
-        if length > _MAX_TABLE_BYTES:
-            raise _NotCode
-        return CodeObject(
-            self._string(qualname),
-            self._string(filename),
-            first_line,
-            address + self._offsets["co.code_adaptive"],
-            2 * units,
-            self._memory.read(table + data_at, length) if length else b"",
+            raise NotThatObject(f"no code object at {address:#x}")
+        filename, qualname, line_table = (
+            struct.unpack_from("<Q", data, offsets[name])[0]
+            for name in ("co.filename", "co.qualname", "co.linetable")
         )
+        version = struct.unpack_from("<I", data, version_at)[0] if version_at else 0
+        return _Head(version, filename, qualname, line_table, first_line, units, *self._life(data))
 
-    def _string(self, address: int) -> str:
-        """A compact str: ASCII, or 1, 2 or 4 bytes a character."""
-        offsets = self._offsets
-        head = self._memory.read(address, offsets["uni.state"] + 4)
-        length = struct.unpack_from("<q", head, offsets["uni.length"])[0]
-        state = struct.unpack_from("<I", head, offsets["uni.state"])[0]
-        # interned:2 kind:3 compact:1 ascii:1 from the low bit; interned is a byte in free-threaded builds from 3.14.
-        shift = 8 if self._layout.free_threaded and self._layout.minor >= 14 else 2
-        kind, compact, ascii_only = state >> shift & 7, state >> shift + 3 & 1, state >> shift + 4 & 1
-        if not compact or kind not in (1, 2, 4) or not 0 <= length <= _MAX_STRING:
-            raise _NotCode
-        start = address + offsets["uni.ascii_size"] + (0 if ascii_only else 16)
-        raw = self._memory.read(start, length * kind) if length else b""
-        return raw.decode({1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[kind], "replace")
+    def _life(self, data: bytes) -> tuple[bool, bool]:
+        """(immortal, alive) by the reference count. Freed memory begins with the address of the next block, or 0."""
+        if self._layout.free_threaded:
+            local, shared = struct.unpack_from("<Iq", data, 12)
+            return local == 0xFFFFFFFF, bool(local or shared >> 2)
+        count, overflow, flags = struct.unpack_from("<IHH", data)
+        if overflow or not count or (flags and self._layout.minor < 14):
+            return False, False
+        immortal = count >= 1 << 28  # the largest counts mean it, one more or less
+        return immortal, immortal or count < 1 << 24
+
+    def _text(self, head: _Head) -> bytes:
+        """The beginning of the qualified name, with its length, as it lies in memory."""
+        address = head.qualname + self._offsets["uni.length"]
+        for size in (72, 24):
+            try:
+                return self._memory.read(address, size)
+            except MemoryReadError:
+                continue
+        raise NotThatObject(f"no name at {address:#x}")
+
+    def _code(self, address: int, head: _Head) -> CodeObject | Entry | Shim:
+        """Read a code object's name, file and lines, and make sure that it was there all the while."""
+        if not head.alive:
+            raise NotThatObject(f"a freed code object at {address:#x}")
+        qualname, filename = self._objects.string(head.qualname), self._objects.string(head.filename)
+        table = self._objects.bytes_(head.line_table)
+        if self._head(address) != head:
+            raise NotThatObject(f"the code object at {address:#x} was freed")
+        if filename == "<shim>":
+            return ENTRY
+        if filename == qualname == "__init__":
+            return SHIM
+        start = address + self._offsets["co.code_adaptive"]
+        return CodeObject(qualname, filename, head.first_line, start, 2 * head.units, table)

@@ -1,34 +1,35 @@
 """Where a CPython process keeps its threads and frames: found from outside, believed only after checks.
 
-In: a pid. Out: a `Layout`, or a `LayoutError` whose kind says whether to look again. The file that holds `_PyRuntime`
-is opened as the target sees it (another mount namespace, a chroot, deleted by an upgrade); the thread's own state is
-found through the thread pointer, whose slot is searched, never assumed: see docs/python-frames.md.
+In: a pid. Out: a `Layout`, or a `LayoutError` whose kind says whether to look again. The process runs on while it is
+looked at, so a check that fails is worth another look some milliseconds later. Facts: docs/python-frames.md.
 """
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from dtrace_profiler.cpython.memory import Memory, MemoryReadError, ProcessMemory, readable_part, word
+from dtrace_profiler.cpython.identity import Counter, find_counter
+from dtrace_profiler.cpython.memory import Memory, MemoryReadError, ProcessMemory, word
+from dtrace_profiler.cpython.objects import NotThatObject, Objects
 from dtrace_profiler.cpython.offsets import COOKIE, SUPPORTED_MINORS, debug_offset_names, parse_debug_offsets, table
-from dtrace_profiler.symbols.elf import ElfError, ElfFile
+from dtrace_profiler.cpython.runtime_file import RuntimeSymbols, candidates, runtime_symbols
+from dtrace_profiler.cpython.slots import Slots, ThreadState, find_slots
 from dtrace_profiler.symbols.mappings import AddressSpace
-from dtrace_profiler.symbols.mappings import Mapping as FileMapping
-from dtrace_profiler.symbols.targetfiles import open_mapped_file
 
 LayoutErrorKind = Literal[
     "not_python", "not_ready", "unsupported_version", "inconsistent", "no_permission", "ended", "no_slot"
 ]
 
-_ET_EXEC = 2
-_BELOW, _ABOVE = 0x4000, 0x900
-"""How far from the thread pointer its slots are looked for: thread-local variables below, pthread keys above."""
 _MAX_THREADS = 64
+"""Looked at; all that are more say nothing new."""
+_MAX_INTERPRETERS = 256
+_MAX_FRAMES = 64
 _FRAME_BYTES = 64
+_TRIES = 20
+"""Readings of a running process's frames until one of them has not changed meanwhile."""
 
 
 class LayoutError(Exception):
@@ -51,12 +52,18 @@ class Layout:
     runtime: int
     """Address of `_PyRuntime`."""
     interpreter: int
-    """Address of the first PyInterpreterState."""
+    """Address of the main PyInterpreterState."""
     offsets: Mapping[str, int]
     slot: int
     """Offset from the thread pointer of a word that holds the thread's PyThreadState for as long as it has one."""
     current_slot: int
     """The same for the word that is 0 while the thread is detached; 0 where none was found."""
+    counter: Counter
+    """The count that tells whether a code object is still the one that was sampled."""
+    code_type: int
+    """Address of `PyCode_Type`; 0 where no frame was there to learn it from."""
+    none: int
+    """Address of None, the executable of entry frames from 3.13 on (there, with tag bits); 0 where not seen."""
     functions: tuple[int, ...]
     """Addresses of some exported functions: how they begin says whether the build keeps frame pointers."""
     machine: str
@@ -75,140 +82,67 @@ class Layout:
 
     @property
     def generation_address(self) -> int:
-        """Of the first interpreter's count of freed code objects; 0 before 3.14."""
-        offset = self.offsets.get("is.code_object_generation", 0)
-        return self.interpreter + offset if offset else 0
-
-
-class _Symbols(NamedTuple):
-    """What an ELF file says; addresses as in the file."""
-
-    fixed: bool
-    load_address: int
-    runtime: int
-    version: int
-    functions: tuple[int, ...]
-    machine: str
-
-
-_FUNCTIONS = (b"PyEval_EvalCode", b"PyObject_CallObject", b"PyImport_Import", b"PyRun_StringFlags", b"PyObject_Str")
-_MACHINES = {62: "x86_64", 183: "aarch64"}
-_symbol_cache: dict[tuple[object, ...], _Symbols | None] = {}
+        """Of the main interpreter's count, 64 bits to be masked with `counter.mask`; 0 where there is none."""
+        return self.interpreter + self.counter.offset if self.counter.offset else 0
 
 
 def find_layout(pid: int, *, proc: str = "/proc", memory: Memory | None = None) -> Layout:
-    """Look at a process once. Takes some milliseconds, the first time with a large libpython more."""
+    """Look at a process once. Takes 1 ms; with a file that was not seen before, some more."""
     space = AddressSpace(pid, proc=proc)
     space.refresh()
     if not space.mappings:
         kind: LayoutErrorKind = "ended" if space.ended else "no_permission"
         raise LayoutError(f"its memory map {'is gone' if space.ended else 'may not be read'}.", kind)
-    try:
-        reader = memory if memory is not None else ProcessMemory(pid, proc=proc)
-    except MemoryReadError as error:
-        raise LayoutError(f"its memory may not be read ({error.strerror}).", "no_permission") from error
     failure: LayoutError | None = None
-    for mapping in _candidates(space, proc):
-        symbols = _symbols(space, mapping)
+    reader = memory
+    for mapping in candidates(space):
+        symbols = runtime_symbols(space, mapping)
         if symbols is None:
             continue
-        base = 0 if symbols.fixed else mapping.start - symbols.load_address
         try:
-            return _read_layout(pid, reader, base, symbols, mapping.path)
+            if reader is None:
+                reader = _open_memory(pid, proc)
+            return read_layout(pid, reader, symbols.base(mapping), symbols, mapping.path)
         except MemoryReadError as error:
             failure = LayoutError(f"its interpreter could not be read ({error}).", "not_ready")
         except LayoutError as error:
-            failure = error
+            # Of several interpreters that are mapped, one that is starting is worth waiting for.
+            if failure is None or failure.kind != "not_ready":
+                failure = error
     raise failure or LayoutError("it is no CPython.", "not_python")
 
 
-def _candidates(space: AddressSpace, proc: str) -> Iterator[FileMapping]:
-    """The first mapping of each libpython, then of the executable: a shared build's program has no `_PyRuntime`."""
+def _open_memory(pid: int, proc: str) -> Memory:
     try:
-        executable = os.readlink(f"{proc}/{space.pid}/exe").removesuffix(" (deleted)")
-    except OSError:
-        executable = ""
-    seen: set[tuple[object, ...]] = set()
-    first: list[FileMapping] = []
-    for mapping in space.mappings:
-        identity = (mapping.device, mapping.inode)
-        if mapping.is_file and mapping.offset == 0 and identity not in seen:
-            seen.add(identity)
-            first.append(mapping)
-    yield from (mapping for mapping in first if mapping.name.startswith("libpython"))
-    yield from (m for m in first if m.path == executable and not m.name.startswith("libpython"))
+        return ProcessMemory(pid, proc=proc)
+    except MemoryReadError as error:
+        raise LayoutError(f"its memory may not be read ({error.strerror}).", "no_permission") from error
 
 
-def _symbols(space: AddressSpace, mapping: FileMapping) -> _Symbols | None:
-    source = open_mapped_file(space, mapping)
-    if source is None:
-        return None
-    try:
-        status = source.status
-        key = (mapping.device, mapping.inode, status.st_size, status.st_mtime_ns)
-        if key not in _symbol_cache:
-            if len(_symbol_cache) > 256:
-                _symbol_cache.clear()
-            _symbol_cache[key] = _read_symbols(ElfFile(source))
-        return _symbol_cache[key]
-    except ElfError:
-        return None
-    finally:
-        source.close()
-
-
-def _read_symbols(elf: ElfFile) -> _Symbols | None:
-    """`_PyRuntime` and `Py_Version` from `.dynsym` (it survives strip), else `.symtab`, else the section."""
-    if not elf.is_64 or elf.order != "<":
-        return None
-    found: dict[bytes, int] = {}
-    for section in reversed(elf.symbol_sections()):
-        # .dynsym has all we need but in a static build without exports; .symtab is ten times longer.
-        if b"_PyRuntime" in found:
-            break
-        strings = elf.strings(section)
-        wanted = {}
-        for name in (b"_PyRuntime", b"Py_Version", *_FUNCTIONS):
-            at = strings.find(b"\0" + name + b"\0")
-            if at >= 0:
-                wanted[at + 1] = name
-        for symbol in elf.symbols(section) if wanted else ():
-            if symbol.name in wanted and symbol.section:
-                found[wanted[symbol.name]] = symbol.address
-                if len(found) == len(wanted):
-                    break
-    runtime = found.get(b"_PyRuntime", 0)
-    if not runtime:
-        runtime = next((section.address for section in elf.sections if section.name == ".PyRuntime"), 0)
-    if not runtime:
-        return None
-    return _Symbols(
-        fixed=elf.type == _ET_EXEC,
-        load_address=elf.load_address,
-        runtime=runtime,
-        version=found.get(b"Py_Version", 0),
-        functions=tuple(found[name] for name in _FUNCTIONS if name in found),
-        machine=_MACHINES.get(elf.machine, ""),
-    )
-
-
-def _read_layout(pid: int, memory: Memory, base: int, symbols: _Symbols, path: str) -> Layout:
+def read_layout(pid: int, memory: Memory, base: int, symbols: RuntimeSymbols, path: str) -> Layout:
+    """The layout of the interpreter whose file is mapped at `base`. Raises also `MemoryReadError`."""
+    if symbols.machine != "x86_64":
+        raise LayoutError("threads' frames are only found on x86-64.", "unsupported_version")
     runtime = base + symbols.runtime
     version, offsets = _read_offsets(memory, runtime, base + symbols.version if symbols.version else 0)
-    interpreter = word(memory, runtime + offsets["rt.interp_head"])
-    if not interpreter:
-        raise LayoutError("its interpreter is starting.", "not_ready")
-    threads = _threads(memory, interpreter, offsets)
-    slot, current = _find_slots(memory, threads)
+    minor = version >> 16 & 0xFF
+    interpreters = _interpreters(memory, runtime, offsets)
+    threads = [thread for interpreter in interpreters for thread in _threads(memory, interpreter, offsets)]
+    slots = _slots(memory, threads)
+    frames = _look_at_frames(memory, threads, offsets, minor)
+    main = interpreters[-1]
     return Layout(
         pid=pid,
         version=version,
         path=path,
         runtime=runtime,
-        interpreter=interpreter,
+        interpreter=main,
         offsets=offsets,
-        slot=slot,
-        current_slot=current,
+        slot=slots.lasting,
+        current_slot=slots.current,
+        counter=find_counter(memory, main, offsets, minor, frames.codes if len(interpreters) == 1 else ()),
+        code_type=frames.code_type,
+        none=frames.none,
         functions=tuple(base + address for address in symbols.functions),
         machine=symbols.machine,
     )
@@ -243,18 +177,22 @@ def _read_offsets(memory: Memory, runtime: int, version_address: int) -> tuple[i
     return version, offsets
 
 
-class _Thread(NamedTuple):
-    state: int
-    pointer: int
-    """The thread pointer: with glibc on x86-64 `pthread_self()`, which CPython keeps as thread_id."""
+def _interpreters(memory: Memory, runtime: int, offsets: Mapping[str, int]) -> list[int]:
+    """All of them: the newest first, the main one, whose id is 0, last."""
+    out: list[int] = []
+    interpreter = word(memory, runtime + offsets["rt.interp_head"])
+    while interpreter and interpreter not in out and len(out) < _MAX_INTERPRETERS:
+        out.append(interpreter)
+        if not word(memory, interpreter + offsets["is.id"]):
+            return out
+        interpreter = word(memory, interpreter + offsets["is.next"])
+    raise LayoutError("its interpreter is starting.", "not_ready")
 
 
-def _threads(memory: Memory, interpreter: int, offsets: Mapping[str, int]) -> list[_Thread]:
-    """The first interpreter's threads. What does not check out is another structure than we take it for."""
-    out: list[_Thread] = []
-    state, previous = word(memory, interpreter + offsets["is.threads_head"]), 0
-    if not state:
-        raise LayoutError("its interpreter has no thread yet.", "not_ready")
+def _threads(memory: Memory, interpreter: int, offsets: Mapping[str, int]) -> list[ThreadState]:
+    """An interpreter's threads. What does not check out is another structure than we take it for."""
+    out: list[ThreadState] = []
+    state = word(memory, interpreter + offsets["is.threads_head"])
     while state and len(out) < _MAX_THREADS:
         try:
             owner = word(memory, state + offsets["ts.interp"])
@@ -265,52 +203,82 @@ def _threads(memory: Memory, interpreter: int, offsets: Mapping[str, int]) -> li
             if out:
                 break  # a thread that ended while we looked
             raise
-        if owner != interpreter or (not out and back != previous):
+        if owner != interpreter or (not out and back != 0):
             if out:
                 break
-            raise LayoutError("its threads are not where this version has them.", "inconsistent")
-        if pointer:
-            out.append(_Thread(state, pointer))
-        state, previous = following, state
-    if not out:
-        raise LayoutError("its first thread is starting.", "not_ready")
+            raise LayoutError("its threads are not where this version has them.", "not_ready")
+        out.append(ThreadState(state, pointer))
+        state = following
     return out
 
 
-def _find_slots(memory: Memory, threads: list[_Thread]) -> tuple[int, int]:
-    """(lasting, current): offsets from the thread pointer at which each thread has its own state.
-
-    The current one is 0 in a thread that is detached, so that only some threads may have it; the lasting one is in
-    all. Where one thread alone shows two, either order works: the D program prefers the second where it is not 0.
-    """
-    common: set[int] | None = None
-    anywhere: dict[int, int] = {}
-    for thread in threads:
-        here = _slots_of(memory, thread)
-        if not here:
-            continue  # not bound yet, or ended while we looked
-        for slot in here:
-            anywhere[slot] = anywhere.get(slot, 0) + 1
-        common = here if common is None else (common & here or common)
-    if not common:
+def _slots(memory: Memory, threads: list[ThreadState]) -> Slots:
+    bound = [thread for thread in threads if thread.pointer]
+    if not bound:
+        raise LayoutError("its interpreter has no thread yet.", "not_ready")
+    slots = find_slots(memory, bound)
+    if not slots.lasting:
         raise LayoutError("no thread keeps its state where it can be found.", "not_ready")
-    # A pthread key's place is above the thread pointer, and lasting. Thread-local variables are below it.
-    above = sorted(slot for slot in common if slot > 0)
-    lasting = above[0] if above else min(common)
-    others = [slot for slot in anywhere if slot != lasting and slot < 0 and abs(slot) < 0x200]
-    current = max(others, key=lambda slot: (slot in common, anywhere[slot], slot), default=0)
-    return lasting, current
+    return slots
 
 
-def _slots_of(memory: Memory, thread: _Thread) -> set[int]:
-    if thread.pointer % 8 or thread.pointer < _BELOW:
-        return set()
-    start, data = readable_part(memory, thread.pointer - _BELOW, thread.pointer + _ABOVE)
-    wanted = struct.pack("<Q", thread.state)
-    found: set[int] = set()
-    at = data.find(wanted)
-    while at >= 0:
-        if (start + at) % 8 == 0:
-            found.add(start + at - thread.pointer)
-        at = data.find(wanted, at + 1)
-    return found
+class _Frames(NamedTuple):
+    """What the frames that run now say."""
+
+    codes: tuple[int, ...]
+    code_type: int
+    none: int
+
+
+def _look_at_frames(memory: Memory, threads: list[ThreadState], offsets: Mapping[str, int], minor: int) -> _Frames:
+    """Follow threads' frames until some lead to code objects. An interpreter that is idle has none."""
+    objects = Objects(memory, offsets, minor)
+    there_are_some = False
+    for _ in range(_TRIES):
+        for thread in threads:
+            try:
+                chain = _executables(memory, thread.state, offsets, minor)
+            except MemoryReadError:
+                there_are_some = True  # it has gone on while we read
+                continue
+            there_are_some = there_are_some or bool(chain)
+            found = _classify(objects, chain)
+            if found.codes:
+                return found
+        if not there_are_some:
+            return _Frames((), 0, 0)
+    raise LayoutError(f"the frames of this CPython 3.{minor} are not where they should be.", "not_ready")
+
+
+def _executables(memory: Memory, state: int, offsets: Mapping[str, int], minor: int) -> list[int]:
+    """The code of a thread's frames, leaf first, without the bits that mark how it is counted."""
+    if "ts.cframe" in offsets:
+        cframe = word(memory, state + offsets["ts.cframe"])
+        frame = word(memory, cframe + offsets["cframe.frame"]) if cframe else 0
+    else:
+        frame = word(memory, state + offsets["ts.frame"])
+    out: list[int] = []
+    while frame and len(out) < _MAX_FRAMES:
+        code = word(memory, frame + offsets["fr.code"])
+        out.append(code & ~3 if minor >= 14 else code)
+        frame = word(memory, frame + offsets["fr.previous"])
+    return out
+
+
+def _classify(objects: Objects, chain: list[int]) -> _Frames:
+    """All frames must be code or None, and at least one code, to be believed."""
+    codes, code_type, none = [], 0, 0
+    for executable in dict.fromkeys(chain):
+        try:
+            kind = objects.type_of(executable)
+            name = b"code" if kind == code_type else objects.type_name(kind)
+        except (MemoryReadError, NotThatObject):
+            return _Frames((), 0, 0)
+        if name == b"code":
+            code_type = kind
+            codes.append(executable)
+        elif name == b"NoneType":
+            none = executable
+        else:
+            return _Frames((), 0, 0)
+    return _Frames(tuple(codes), code_type, none)

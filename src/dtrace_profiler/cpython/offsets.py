@@ -42,7 +42,10 @@ _TABLES: Mapping[int, Mapping[str, int]] = {
         "free_threaded": 0,
         "rt.interp_head": 40,
         "is.next": 0,
+        "is.id": 48,
         "is.threads_head": 16,
+        "is.sysdict": 904,
+        "is.imports_modules": 888,
         "ts.prev": 0,
         "ts.next": 8,
         "ts.interp": 16,
@@ -58,9 +61,14 @@ _TABLES: Mapping[int, Mapping[str, int]] = {
         "co.qualname": 128,
         "co.linetable": 136,
         "co.firstlineno": 72,
+        "co.version": 0,
         "co.code_adaptive": 184,
+        "ob.size": 16,
         "ob.type": 8,
         "type.name": 24,
+        "list.item": 24,
+        "list.ob_size": 16,
+        "dict.keys": 32,
         "bytes.ob_size": 16,
         "bytes.sval": 32,
         "uni.length": 16,
@@ -71,7 +79,10 @@ _TABLES: Mapping[int, Mapping[str, int]] = {
         "free_threaded": 0,
         "rt.interp_head": 40,
         "is.next": 0,
+        "is.id": 8,
         "is.threads_head": 72,
+        "is.sysdict": 352,
+        "is.imports_modules": 944,
         "ts.prev": 0,
         "ts.next": 8,
         "ts.interp": 16,
@@ -87,9 +98,14 @@ _TABLES: Mapping[int, Mapping[str, int]] = {
         "co.qualname": 128,
         "co.linetable": 136,
         "co.firstlineno": 68,
+        "co.version": 92,
         "co.code_adaptive": 192,
+        "ob.size": 16,
         "ob.type": 8,
         "type.name": 24,
+        "list.item": 24,
+        "list.ob_size": 16,
+        "dict.keys": 32,
         "bytes.ob_size": 16,
         "bytes.sval": 32,
         "uni.length": 16,
@@ -120,6 +136,8 @@ def parse_debug_offsets(data: bytes, minor: int) -> dict[str, int]:
     for name, value in offsets.items():
         if name != "version" and value > _MAX_OFFSET:
             raise ValueError(f"{name} is {value:#x}")
+    # Not among them, but the same distance in 3.12.1, 3.13.0, 3.14.8 and 3.15.0, free-threaded or not.
+    offsets["co.version"] = offsets["co.firstlineno"] + 24
     return offsets
 
 
