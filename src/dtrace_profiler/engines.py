@@ -12,7 +12,7 @@ from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
 
 
-def dtrace_request(pid: int, options: Options, *, interactive: bool) -> EngineRequest:
+def dtrace_request(pid: int, options: Options, *, interactive: bool, before_exec: bool = False) -> EngineRequest:
     """All that is needed to run dtrace on a process. Raises the `EngineError` that stands against it."""
     if system() != "linux":
         raise EngineError(f"DTrace on {platform.system()} is not supported yet: only the embedded sampler is.")
@@ -24,6 +24,7 @@ def dtrace_request(pid: int, options: Options, *, interactive: bool) -> EngineRe
         pid=pid,
         options=options,
         machine=platform.machine(),
+        expect_exec=before_exec,
     )
 
 

@@ -144,7 +144,9 @@ class DTraceEngine:
         self._control = ControlChannel()
         self._python: PythonProcesses | None = None
         if request.options.python:
-            self._python = PythonProcesses(on_found=self._on_python, lose=self.lose, note=self._note)
+            self._python = PythonProcesses(
+                on_found=self._on_python, lose=self.lose, note=self._note, depth=request.options.depth
+            )
             self._resolver.python = self._python
         self._members = {request.pid}
         self._stages: list[_Stage] = []
@@ -186,7 +188,8 @@ class DTraceEngine:
         if self._python is None:
             return 0
         for pid in sorted(self._members):
-            self._python.look(pid)
+            if pid != self.request.pid or not self.request.expect_exec:
+                self._python.look(pid)
         expected = self.request.expect_exec or self.request.options.children
         return FIRST_WALK_STEPS if expected or self._python.found else 0
 

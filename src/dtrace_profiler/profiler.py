@@ -46,6 +46,7 @@ class DTraceProfiler:
     kept of a stack's leaf side, 1 to 512. `kernel`: kernel frames too. `children`: the process's children and
     theirs. `native`: native frames, `full`, only the `leaf`, or `none`. `glue`: keep CPython's own frames between
     Python frames. `record`: a file that gets the recording. `interactive`: a password may be asked for.
+    `before_exec`: the process is about to execute the program that is meant (see `launch.start_held`).
 
     Any thread may call any method. `start` and `stop` may follow each other any number of times. In a child made by
     `os.fork` the profiler is stopped. Raises `UsageError` for values out of range.
@@ -63,6 +64,7 @@ class DTraceProfiler:
         glue: bool = False,
         record: str | os.PathLike[str] | None = None,
         interactive: bool = False,
+        before_exec: bool = False,
     ) -> None:
         if pid is not None and (isinstance(pid, bool) or not isinstance(pid, int) or pid <= 0):
             raise UsageError(f"pid {pid!r} is no process id: a whole number above 0.")
@@ -72,6 +74,7 @@ class DTraceProfiler:
         )
         self._record = None if record is None else Path(record)
         self._interactive = interactive
+        self._before_exec = before_exec
         self._lock = threading.RLock()
         self._engine: DTraceEngine | EmbeddedSampler | None = None
         self._collector = Collector()
@@ -171,7 +174,9 @@ class DTraceProfiler:
     def _start_engine(self, options: Options) -> DTraceEngine | EmbeddedSampler:
         if options.engine != "sampler":
             try:
-                request = dtrace_request(self.process_id, options, interactive=self._interactive)
+                request = dtrace_request(
+                    self.process_id, options, interactive=self._interactive, before_exec=self._before_exec
+                )
                 engine = DTraceEngine(
                     request, self._collector, recording=self._recording, on_failure=self._engine_failed
                 )

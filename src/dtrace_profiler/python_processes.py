@@ -57,8 +57,8 @@ class NamedStack:
 class PythonProcesses:
     """`on_found` is called, by the thread that looks, with each CPython process found later than `look`.
 
-    `lose` counts what is missing, `note` keeps a sentence for the user. `define`, `forked`, `new_image` and `ended`
-    are for the thread that reads dtrace's output; `stack` for any.
+    `lose` counts what is missing, `note` keeps a sentence for the user. `depth`: Python frames kept of a stack.
+    `define`, `forked`, `new_image` and `ended` are for the thread that reads dtrace's output; `stack` for any.
     """
 
     def __init__(
@@ -67,10 +67,12 @@ class PythonProcesses:
         on_found: Callable[[PythonProcess], None],
         lose: Callable[..., None],
         note: Callable[[str], None],
+        depth: int,
     ) -> None:
         self._on_found = on_found
         self._lose = lose
         self._note = note
+        self._depth = depth
         self._known: dict[int, _Process] = {}
         self._stacks: dict[int, NamedStack] = {}
         self._frames: dict[tuple[CodeObject, int], StackFrame] = {}
@@ -203,8 +205,14 @@ class PythonProcesses:
 
     def _name(self, process: _Process, stack: PythonStack) -> NamedStack:
         out: list[PythonFrame] = []
+        room = self._depth
+        truncated = stack.next_frame != 0
         found = process.code.read(stack.frames, stack.generation)
         for code, (_, instruction) in zip(found, stack.frames, strict=True):
+            if not room:
+                truncated = True
+                break
+            room -= code is None or isinstance(code, CodeObject)
             if code is None:
                 self._lose("unresolved_code")
                 out.append(UNKNOWN_PYTHON)
@@ -212,7 +220,7 @@ class PythonProcesses:
                 out.append(self._frame(process, code, instruction))
             elif code is not SHIM:
                 out.append(None)
-        return NamedStack(tuple(out), stack.next_frame != 0, process.loops, process.full_native)
+        return NamedStack(tuple(out), truncated, process.loops, process.full_native)
 
     def _frame(self, process: _Process, code: CodeObject, instruction: int) -> StackFrame:
         line = code.line(instruction)

@@ -127,7 +127,7 @@ def _hold(
     if options.engine == "sampler":
         return _hold_with_sampler(command, request)
     target = start_held(command)
-    profiler = _profiler(target.pid, replace(options, engine="dtrace"), request)
+    profiler = _profiler(target.pid, replace(options, engine="dtrace"), request, before_exec=True)
     try:
         profiler.start(options.frequency_hz)
         if not _until_ready(profiler, interrupts, progress):
@@ -169,7 +169,7 @@ def _hold_with_sampler(
         raise
 
 
-def _profiler(pid: int, options: Options, request: Request) -> DTraceProfiler:
+def _profiler(pid: int, options: Options, request: Request, *, before_exec: bool = False) -> DTraceProfiler:
     return DTraceProfiler(
         pid,
         engine=options.engine,
@@ -180,6 +180,7 @@ def _profiler(pid: int, options: Options, request: Request) -> DTraceProfiler:
         glue=options.glue,
         record=request.outputs.recording,
         interactive=in_foreground(),
+        before_exec=before_exec,
     )
 
 
