@@ -38,6 +38,8 @@ READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
 FIRST_WALK_STEPS = 32
 """Interpreter frames that the first program follows: ready 0.3 s later than without a walk."""
+HELD_WALK_STEPS = 100
+"""Those of the first program where the target waits for it: a second is worth most stacks being whole from the start."""
 FULL_WALK_STEPS = 200
 """Those that the lasting one follows: ready 2 s later. 210 are the most that the kernel's verifier lets through (a
 million instructions). A fifth to a third of the frames are the interpreter's own, so 128 Python frames fit."""
@@ -190,8 +192,9 @@ class DTraceEngine:
         for pid in sorted(self._members):
             if pid != self.request.pid or not self.request.expect_exec:
                 self._python.look(pid)
-        expected = self.request.expect_exec or self.request.options.children
-        return FIRST_WALK_STEPS if expected or self._python.found else 0
+        if self.request.expect_exec:
+            return HELD_WALK_STEPS
+        return FIRST_WALK_STEPS if self.request.options.children or self._python.found else 0
 
     def _program(self, *, walk_steps: int) -> ProgramRequest:
         options = self.request.options
@@ -323,7 +326,7 @@ class DTraceEngine:
         if not stage.stopping and not self._stopping.is_set():
             error = classify(stage.errors, status, system())
             if stage is not self._stages[0] and not stage.begin_ns:
-                self._note(f"Python stacks are cut at {FIRST_WALK_STEPS} interpreter frames: {error}")
+                self._note(f"Python stacks are cut at {self._stages[0].request.walk_steps} interpreter frames: {error}")
                 return
             self._on_failure(error)
         if last:
