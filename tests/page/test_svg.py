@@ -80,7 +80,7 @@ def test_titles_hold_the_numbers() -> None:
 def test_losses_notes_and_facts_are_in_the_picture() -> None:
     text = texts(picture(shop(losses={"drops": 37}, notes=["Kernel frames need root."]), title="My & title"))
     assert "My & title" in text
-    assert "Incomplete: 37 records dropped by dtrace, its buffer was full" in text
+    assert "Incomplete: records dropped by dtrace, its buffer was full (37)" in text
     assert "Kernel frames need root." in text
     assert "DTrace at 99 Hz · over 9.60 s" in text
     assert "Incomplete" not in texts(picture(shop()))

@@ -42,11 +42,13 @@ export class Column {
 
 /** Finds the row of two columns that holds a pair. The rows themselves live in the columns given. */
 export class PairIndex {
-  /** @param {Column} first @param {Column} second */
-  constructor(first, second) {
+  /** @param {Column} first @param {Column} second @param {number} [expected] how many rows there may be */
+  constructor(first, second, expected = 0) {
     this.first = first;
     this.second = second;
-    this.slots = new Int32Array(256).fill(-1);
+    let size = 256;
+    while (size < 2 * expected) size *= 2;
+    this.slots = new Int32Array(size).fill(-1);
     this.used = 0;
   }
 

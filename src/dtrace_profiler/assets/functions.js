@@ -17,6 +17,7 @@ import { shown } from "./text.js";
  * @property {string} label `name`, safe to show
  * @property {string} moduleLabel `module`, safe to show
  * @property {number} shade
+ * @property {string} [lowered] for the search
  */
 
 export class Functions {

@@ -339,10 +339,10 @@ class Page {
     empty.replaceChildren(...lines.map((line, at) => element(at ? "p" : "h2", {}, line)));
   }
 
-  /** Soon, so that the graph comes first. */
+  /** Behind the next picture, so that the graph comes first. */
   #showTable() {
     if (this.tableFrame) return;
-    this.tableFrame = window.setTimeout(() => this.#fillTable(), 0);
+    this.tableFrame = requestAnimationFrame(() => setTimeout(() => this.#fillTable()));
   }
 
   #fillTable() {

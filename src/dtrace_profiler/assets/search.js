@@ -24,9 +24,8 @@ export function parseQuery(text) {
   if (quoted) return { test: (fn) => fn.name === quoted[1] || fn.label === quoted[1], error: "" };
   const wanted = query.toLowerCase();
   return {
-    test: (fn) =>
-      fn.name.toLowerCase().includes(wanted) || fn.module.toLowerCase().includes(wanted)
-      || fn.file.toLowerCase().includes(wanted) || `${fn.module}.${fn.name}`.toLowerCase().includes(wanted),
+    // The module and the name together, so that `json.dumps` is found; a line break no text can have before the file.
+    test: (fn) => (fn.lowered ??= `${fn.module}.${fn.name}\n${fn.file}`.toLowerCase()).includes(wanted),
     error: "",
   };
 }

@@ -42,7 +42,7 @@ export function facts(store, total) {
 export function losses(store) {
   return Object.entries(store.meta.losses)
     .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${integer(count)} ${store.meta.loss_words[name] ?? words(name)}`);
+    .map(([name, count]) => `${store.meta.loss_words[name] ?? words(name)} (${integer(count)})`);
 }
 
 /** Why there is nothing to see.

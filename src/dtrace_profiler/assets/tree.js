@@ -44,7 +44,7 @@ export class CallTree {
     /** Children of node n: `children[childStart[n]]` up to `children[childStart[n + 1]]`, in order. */
     this.childStart = new Int32Array(0);
     this.children = new Int32Array(0);
-    this.index = new PairIndex(this.parent, this.fn);
+    this.index = new PairIndex(this.parent, this.fn, store.nodeCount * (view.leafFirst ? 4 : 1));
     /** Store node → tree node; leaf first: of the stack that ends there, -1 until it is asked for. */
     this.ofNode = new Column(Int32Array);
     this.hiddenKinds = KINDS.map((kind) => view.hidden.has(kind));

@@ -30,7 +30,7 @@ _LOSSES = {
 
 
 def loss_words(name: str) -> str:
-    """What follows the count of a loss of this name, safe to show."""
+    """What a loss of this name is, safe to show."""
     return _LOSSES.get(name) or shown(name).replace("_", " ")
 
 
@@ -73,7 +73,7 @@ def facts(profile: Profile) -> list[str]:
 
 def losses(profile: Profile) -> list[str]:
     """A short text a kind of loss, empty where nothing was lost."""
-    return [f"{count:,} {loss_words(name)}" for name, count in profile.meta.losses.items() if count > 0]
+    return [f"{loss_words(name)} ({count:,})" for name, count in profile.meta.losses.items() if count > 0]
 
 
 def duration(ns: float) -> str:

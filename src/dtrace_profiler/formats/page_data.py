@@ -11,7 +11,7 @@
                 Where the unit is not samples also square: the sum of the samples' squared values, for the errors
     elided      the same for what was left out below a node; node -1: below the root
     elided_nodes  how many nodes were left out
-    meta        what `Meta` holds, and loss_words (name of a loss → words behind its count); start_ms instead of
+    meta        what `Meta` holds, and loss_words (name of a loss → what it is); start_ms instead of
                 start_ns, for JSON's numbers end at 2^53
 
 The sum of `values` and `elided` is the profile's total, whatever was left out. A delta has the same form.
