@@ -39,7 +39,7 @@ READY_TIMEOUT_S = 60.0
 FIRST_WALK_STEPS = 32
 """Interpreter frames that the first program follows: ready 0.3 s later than without a walk."""
 HELD_WALK_STEPS = 100
-"""Those of the first program where the target waits for it: a second is worth most stacks being whole from the start."""
+"""Those of the first program where the target waits for it: a second, for stacks that are whole from the start."""
 FULL_WALK_STEPS = 200
 """Those that the lasting one follows: ready 2 s later. 210 are the most that the kernel's verifier lets through (a
 million instructions). A fifth to a third of the frames are the interpreter's own, so 128 Python frames fit."""
@@ -326,7 +326,8 @@ class DTraceEngine:
         if not stage.stopping and not self._stopping.is_set():
             error = classify(stage.errors, status, system())
             if stage is not self._stages[0] and not stage.begin_ns:
-                self._note(f"Python stacks are cut at {self._stages[0].request.walk_steps} interpreter frames: {error}")
+                steps = self._stages[0].request.walk_steps
+                self._note(f"Python stacks are cut at {steps} interpreter frames: {error}")
                 return
             self._on_failure(error)
         if last:
