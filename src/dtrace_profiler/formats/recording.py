@@ -1,12 +1,14 @@
 """Our own recordings (`.dtrace`): see `record.recording` for the text.
 
-Reading is tolerant: a recording that was cut short, or damaged in the middle, gives all samples that can be named,
-and counts the others.
+Reading is tolerant: a recording that was cut short, damaged or put out of order gives all samples that are whole, and
+counts what is missing: `unreadable_lines`, samples without their stack (`undefined_stacks`), frames without their
+name (`undefined_frames`). A sample takes 28 bytes of memory; each different stack comes on top.
 """
 
 from __future__ import annotations
 
 import json
+from array import array
 from typing import Any, BinaryIO
 
 from dtrace_profiler.errors import InputError
@@ -17,24 +19,33 @@ from dtrace_profiler.record.parse import Fact, Notice, Parser, ProcessEvent, Rec
 from dtrace_profiler.record.recording import FIRST_LINE, RecordingWriter
 
 _CHUNK_BYTES = 1 << 20
+_ROWS_A_FLUSH = 4096
 _UNKNOWN = StackFrame("<unknown>", kind=FrameKind.UNKNOWN)
+_WORD = 1 << 63
+_KINDS = {str(kind): kind for kind in FrameKind}
+_TITLE, _, _VERSION = FIRST_LINE.rpartition(b" ")
 
 Key = tuple[int, ...]
 
 
 def sniff(head: bytes) -> bool | None:
-    """Whether a file begins like a recording; None: more bytes are needed."""
-    wanted = FIRST_LINE[: len(head)]
-    if head[: len(wanted)] != wanted:
+    """Whether a file begins like a recording, of whatever version; None: more bytes are needed."""
+    if not head.startswith(_TITLE[: len(head)]):
         return False
-    return True if len(head) >= len(FIRST_LINE) else None
+    return True if len(head) > len(_TITLE) else None
 
 
 def read(file: BinaryIO) -> Profile:
     """The profile of a recording. Raises `InputError` where it is none."""
-    first = file.readline(len(FIRST_LINE) + 2)
-    if first.rstrip(b"\r\n") != FIRST_LINE:
-        raise InputError("this is not a recording: its first line is not `# dtrace-profiler recording 1`.")
+    title, _, version = file.readline(len(FIRST_LINE) + 20).rstrip(b"\r\n").rpartition(b" ")
+    if title != _TITLE:
+        raise InputError(f"this is not a recording: its first line is not `{FIRST_LINE.decode()}`.")
+    if version != _VERSION:
+        raise InputError(
+            f"this is a recording of version {version.decode('ascii', 'backslashreplace')!r}, and only version"
+            f" {_VERSION.decode()} is known here.",
+            remedy="read it with a newer dtrace-profiler",
+        )
     reader = _Reader()
     parser = Parser()
     while data := file.read(_CHUNK_BYTES):
@@ -46,33 +57,50 @@ def read(file: BinaryIO) -> Profile:
 
 
 class _Reader:
+    """Until all is read the builder's `node` column holds what the stack was known as when the sample came: the
+    index of its definition, or -1 minus that of its key where it was not defined yet."""
+
     def __init__(self) -> None:
-        self._builder = ProfileBuilder(max_samples=1 << 62)
+        self._builder = ProfileBuilder(max_samples=_WORD)
         self._frames: dict[int, StackFrame] = {}
-        self._nodes: dict[Key, int] = {}
-        self._waiting: list[tuple[int, int, int, Key, int]] = []
-        """Samples: (time, process, thread, stack key, value), until all stacks are known."""
+        self._definitions: list[array[int]] = []
+        """Frame numbers of each stack, root first."""
+        self._current: dict[Key, int] = {}
+        """What a key means at this place of the file."""
+        self._early: dict[Key, int] = {}
+        """Keys that samples used before their stack came."""
         self._meta: dict[str, Any] = {}
-        self._begins: list[int] = []
-        self._ended = False
+        self._begin_ns = 0
         self._last_ns = 0
+        self._from_sampler = False
+        self._ended = False
         self._losses: dict[str, int] = {}
 
     def take(self, record: Record) -> None:
         if isinstance(record, SampleRecord):
             pc = 0 if record.native else record.pc
             key = (record.process_id, record.native, record.kernel, record.python, pc)
-            self._waiting.append((record.timestamp_ns, record.process_id, record.thread_id, key, 1))
+            self._sample(record.timestamp_ns, record.process_id, record.thread_id, key, 1)
         elif isinstance(record, Fact):
             self._fact(record.text)
         elif isinstance(record, ProcessEvent):
             if record.what == "begin":
-                self._begins.append(record.timestamp_ns)
+                self._begin_ns = self._begin_ns or record.timestamp_ns
         elif isinstance(record, Notice) and record.text.strip():
             self._lose("unreadable_lines")
 
     def _lose(self, what: str, count: int = 1) -> None:
         self._losses[what] = self._losses.get(what, 0) + count
+
+    def _sample(self, time: int, process: int, thread: int, key: Key, value: int) -> None:
+        if not all(0 <= word < _WORD for word in (time, process, thread, value)):
+            self._lose("unreadable_lines")
+            return
+        stack = self._current.get(key)
+        if stack is None:
+            stack = -1 - self._early.setdefault(key, len(self._early))
+        self._builder.add_sample(time, self._builder.add_thread(process, thread), stack, value)
+        self._last_ns = max(self._last_ns, time)
 
     def _fact(self, text: bytes) -> None:
         try:
@@ -83,93 +111,130 @@ class _Reader:
             self._lose("unreadable_lines")
 
     def _known_fact(self, name: str, value: Any) -> None:
+        """Facts with other names are a later version's: nothing to count."""
         if name == "frame":
             number, function, module, file, line, first_line, kind, address = value
-            self._frames[int(number)] = StackFrame(
-                str(function), str(module), int(address), str(file), int(line), int(first_line), FrameKind(kind)
+            self._frames[_whole(number)] = StackFrame(
+                _text(function),
+                _text(module),
+                _whole(address, 1 << 64),
+                _text(file),
+                _whole(line, 1 << 31),
+                _whole(first_line, 1 << 31),
+                _KINDS.get(kind, FrameKind.UNKNOWN),
             )
         elif name == "stack":
-            key, numbers = value
-            frames = tuple(self._frames.get(int(number), _UNKNOWN) for number in numbers)
-            self._nodes[tuple(int(word) for word in key)] = self._builder.add_stack(frames or (_UNKNOWN,))
+            words, numbers = value
+            key = tuple(int(word) for word in words)
+            frames = array("i", numbers)
+            self._current[key] = len(self._definitions)
+            self._definitions.append(frames)
         elif name == "thread":
             process, thread, text = value
-            self._builder.add_thread(int(process), int(thread), str(text))
+            self._builder.add_thread(_whole(process), _whole(thread), _text(text))
         elif name == "sample":
-            time, process, thread, node, nanoseconds = (int(word) for word in value)
-            self._waiting.append((time, process, thread, (0, 0, 0, node, 0), nanoseconds))
+            time, process, thread, stack, nanoseconds = (int(word) for word in value)
+            self._from_sampler = True
+            self._sample(time, process, thread, (0, 0, 0, stack, 0), nanoseconds)
         elif name in ("meta", "end"):
             self._meta.update(value)
             self._ended = self._ended or name == "end"
 
     def profile(self) -> Profile:
         builder = self._builder
+        nodes = [self._node(definition) for definition in self._definitions]
+        late = {index: self._current[key] for key, index in self._early.items() if key in self._current}
         unknown = -1
-        for time, process, thread, key, value in self._waiting:
-            if not (0 <= time < 1 << 63 and 0 <= value < 1 << 63):
-                self._lose("unreadable_lines")
+        column = builder.node
+        for row, stack in enumerate(column):
+            if stack < 0:
+                stack = late.get(-1 - stack, -1)
+            if stack >= 0:
+                column[row] = nodes[stack]
                 continue
-            node = self._nodes.get(key, -1)
-            if node < 0:
-                if unknown < 0:
-                    unknown = builder.add_stack((_UNKNOWN,))
-                node = unknown
-                self._lose("undefined_stacks")
-            builder.add_sample(time, builder.add_thread(process, thread), node, value)
-            self._last_ns = max(self._last_ns, time)
+            if unknown < 0:
+                unknown = builder.add_stack((_UNKNOWN,))
+            column[row] = unknown
+            self._lose("undefined_stacks")
         return builder.snapshot(self._as_meta())
+
+    def _node(self, definition: array[int]) -> int:
+        builder, node = self._builder, -1
+        for number in definition:
+            frame = self._frames.get(number)
+            if frame is None:
+                self._lose("undefined_frames")
+                frame = _UNKNOWN
+            node = builder.add_node(node, builder.add_frame(frame))
+        return node if node >= 0 else builder.add_stack((_UNKNOWN,))
 
     def _as_meta(self) -> Meta:
         meta = self._meta
-        losses = meta.get("losses")
+        losses, notes, versions = meta.get("losses"), meta.get("notes"), meta.get("versions")
         for name, count in losses.items() if isinstance(losses, dict) else ():
             if isinstance(count, int):
                 self._lose(str(name), count)
-        notes = [str(note) for note in meta.get("notes", ()) if isinstance(meta.get("notes"), list)]
+        said = [str(note) for note in notes] if isinstance(notes, list) else []
         if not self._ended:
-            notes.append("The recording has no end: it was cut short, or is still being written.")
-        start = _number(meta.get("start_ns")) or (self._begins[0] if self._begins else 0)
-        versions = meta.get("versions")
+            said.append("The recording has no end: it was cut short, or is still being written.")
+        start = _number(meta.get("start_ns")) or self._begin_ns
+        duration = _number(meta.get("duration_ns")) if "duration_ns" in meta else max(0, self._last_ns - start)
+        # One that was cut short says nothing of these; only the embedded sampler's samples are facts.
+        unit = meta.get("unit", "nanoseconds" if self._from_sampler else "samples")
         return Meta(
-            engine=str(meta.get("engine", "dtrace")),
-            unit="nanoseconds" if meta.get("unit") == "nanoseconds" else "samples",
+            engine=str(meta.get("engine", "sampler" if self._from_sampler else "dtrace")),
+            unit="nanoseconds" if unit == "nanoseconds" else "samples",
             frequency_hz=_number(meta.get("frequency_hz")),
             start_ns=start,
-            duration_ns=_number(meta.get("duration_ns")) or max(0, self._last_ns - start),
+            duration_ns=duration,
             target=str(meta.get("target", "")),
             system=str(meta.get("system", "")),
             versions={str(k): str(v) for k, v in versions.items()} if isinstance(versions, dict) else {},
             losses=dict(self._losses),
-            notes=notes,
+            notes=said,
         )
 
 
 def _number(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < 1 << 63 else 0
+    return value if isinstance(value, int) and 0 <= value < _WORD else 0
+
+
+def _whole(value: Any, limit: int = _WORD) -> int:
+    if not isinstance(value, int) or not 0 <= value < limit:
+        raise ValueError(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(value)
+    return value
 
 
 def write(profile: Profile, file: BinaryIO) -> None:
     """A recording of any profile: all of its samples, with their times, threads and values."""
     meta = profile.meta
-    writer = RecordingWriter(
-        file,
-        {"frequency_hz": meta.frequency_hz, "start_ns": meta.start_ns, "target": meta.target, "system": meta.system},
-    )
+    about = {
+        "engine": meta.engine,
+        "unit": meta.unit,
+        "frequency_hz": meta.frequency_hz,
+        "start_ns": meta.start_ns,
+        "duration_ns": meta.duration_ns,
+        "target": meta.target,
+        "system": meta.system,
+        "versions": dict(meta.versions),
+    }
+    writer = RecordingWriter(file, about)
     for thread in profile.threads:
         writer.fact("thread", [thread.process_id, thread.thread_id, thread.name])
-    for node in sorted(set(profile.node)):
+    for row, node in enumerate(sorted(set(profile.node))):
         writer.stack((0, 0, 0, node, 0), profile.stack(node))
-    rows = zip(profile.timestamp_ns, profile.thread, profile.node, profile.value, strict=True)
-    for time, index, node, value in rows:
+        if row % _ROWS_A_FLUSH == 0:
+            writer.flush()
+    columns = zip(profile.timestamp_ns, profile.thread, profile.node, profile.value, strict=True)
+    for row, (time, index, node, value) in enumerate(columns):
         thread = profile.threads[index]
         writer.fact("sample", [time, thread.process_id, thread.thread_id, node, value])
-    writer.end(
-        {
-            "engine": meta.engine,
-            "unit": meta.unit,
-            "duration_ns": meta.duration_ns,
-            "losses": dict(meta.losses),
-            "notes": list(meta.notes),
-            "versions": dict(meta.versions),
-        }
-    )
+        if row % _ROWS_A_FLUSH == 0:
+            writer.flush()
+    writer.end({"losses": dict(meta.losses), "notes": list(meta.notes)})

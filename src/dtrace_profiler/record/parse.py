@@ -7,7 +7,7 @@ dtrace may add a line of its own, and a recording may have been cut short or dam
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -66,8 +66,12 @@ class Notice(NamedTuple):
 
 Record = SampleRecord | NativeStack | PythonStack | ProcessEvent | Fact | Notice
 
-MAX_LINE_BYTES = 1 << 20
-"""A longer line is cut: our longest, an H record of 768 frames, has 26 kB."""
+MAX_LINE_BYTES = 1 << 24
+"""A longer line is none of ours. dtrace's longest, an H record of 200 frames, has 7 kB; a recording's longest is the
+stack fact of a deep stack."""
+MAX_STACK_LINES = 4096
+"""More lines are no stack, but damage: the kernel gives 127 frames."""
+_NOTICE_BYTES = 1000
 
 
 @dataclass(slots=True)
@@ -77,22 +81,42 @@ class Parser:
     A record is yielded as soon as its line has ended; a stack, when the line after its last frame begins.
     """
 
-    _rest: bytes = b""
+    _rest: list[bytes] = field(default_factory=list)
+    """Pieces of the line that has not ended yet."""
+    _rest_bytes: int = 0
     _stack: tuple[int, bool] | None = None
     _frames: list[bytes] | None = None
 
     def feed(self, data: bytes) -> Iterator[Record]:
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) > MAX_LINE_BYTES:
-            lines.append(self._rest[:MAX_LINE_BYTES])
-            self._rest = b""
+        first, newline, others = data.partition(b"\n")
+        self._keep(first)
+        if not newline:
+            return
+        line, too_long = b"".join(self._rest), self._rest_bytes > MAX_LINE_BYTES
+        lines = others.split(b"\n")
+        self._rest.clear()
+        self._rest_bytes = 0
+        self._keep(lines.pop())
+        if too_long:
+            yield from self._end_stack()
+            yield Notice(line)
+        else:
+            yield from self._line(line)
         for line in lines:
             yield from self._line(line)
 
+    def _keep(self, piece: bytes) -> None:
+        """Of a line that is too long nothing is kept but its beginning: what is shown of it."""
+        self._rest_bytes += len(piece)
+        if self._rest_bytes > MAX_LINE_BYTES:
+            self._rest[:] = [b"".join((*self._rest, piece))[:_NOTICE_BYTES]]
+        elif piece:
+            self._rest.append(piece)
+
     def close(self) -> Iterator[Record]:
         """Only whole lines count: a last line without its newline may be half a number."""
-        self._rest = b""
+        self._rest.clear()
+        self._rest_bytes = 0
         yield from self._end_stack()
 
     def _end_stack(self) -> Iterator[Record]:
@@ -113,7 +137,7 @@ class Parser:
             # An empty line ends a stack. An empty stack is one, too: dtrace could not walk it.
             yield from self._end_stack()
             return
-        if self._frames is not None and not _is_record(line):
+        if self._frames is not None and len(self._frames) < MAX_STACK_LINES and not _is_record(line):
             self._frames.append(line.lstrip())
             return
         yield from self._end_stack()

@@ -9,11 +9,12 @@ has taken as well.
     # {"frame": [number, name, module, file, line, first line, kind, address]}
     # {"stack": [[pid, n, k, h, pc], [frame numbers, root first]]}       what a sample with these numbers means
     # {"thread": [pid, tid, name]}
-    # {"sample": [time, pid, tid, stack number, CPU nanoseconds]}        from the embedded sampler
+    # {"sample": [time, pid, tid, stack number, value]}      from the embedded sampler: nanoseconds of CPU time
     # {"end": {…}}                          duration, losses, notes
 
 So everything in it can be named later and elsewhere, without the program's files. A fact comes before or after the
-samples that need it, in any order. A recording that was cut short lacks its end, nothing else.
+samples that need it, in any order. A stack that is given anew means, from there on, something else: its process has
+executed another program. A recording that was cut short lacks its end, nothing else.
 """
 
 from __future__ import annotations
