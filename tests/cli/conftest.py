@@ -43,7 +43,7 @@ def command(*arguments: object) -> list[str]:
 def cli(tmp_path: Path) -> Run:
     """Runs `dtrace-profiler ARGUMENTS` in an empty folder, `tmp_path / "here"`."""
     here = tmp_path / "here"
-    here.mkdir()
+    here.mkdir(exist_ok=True)
 
     def run(
         *arguments: object, env: dict[str, str] | None = None, stdin: str = "", timeout: float = TIMEOUT_S

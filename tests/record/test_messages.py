@@ -265,6 +265,8 @@ def test_classify(
     ("text", "status", "sentence"),
     [
         ("dtrace: flux capacitor is empty\n", 3, "dtrace ended with exit status 3: flux capacitor is empty"),
+        ("Killed\n", 137, "dtrace was ended by SIGKILL."),
+        ("/bin/sh: line 5:  4242 Segmentation fault      dtrace\n", 139, "dtrace was ended by SIGSEGV."),
         ("", 0, "dtrace ended with exit status 0 and gave no reason."),
         ("", -signal.SIGKILL, "dtrace was ended by SIGKILL."),
         ("", 128 + signal.SIGTERM, "dtrace was ended by SIGTERM."),

@@ -225,6 +225,12 @@ _TARGET = (
 
 _RUNNING = (
     _row(
+        r"dtrace did not begin to sample within (?P<seconds>\S+) s",
+        DTraceFailed,
+        "dtrace did not begin to sample within {seconds} seconds, and was ended.",
+        "try again when the machine is less busy, or look at: dtrace-profiler doctor",
+    ),
+    _row(
         r"(?:processing aborted|couldn't get status): Abort due to systemic unresponsiveness",
         DTraceFailed,
         "dtrace gave up because the system was too busy to read its samples in time.",

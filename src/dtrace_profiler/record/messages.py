@@ -64,6 +64,8 @@ _NOTICE = re.compile(
     r"|^(?:dtrace: )?(?:C|c)ould not symbolicate$"
     r"|^(?:dtrace: )?(?:U|u)nable to get symbols for pid.*$"
     r"|^\s*CPU\s+ID\s+FUNCTION:NAME$"
+    # what the shell around dtrace says of its end, which the exit status says too
+    r"|^(?:\S+: line \d+: +\d+ )?(?:Killed|Terminated|Aborted|Segmentation fault)\b"
     # the kernel verifier's log, which DTrace for Linux prints before the message that counts
     r"|^BPF: "
 )

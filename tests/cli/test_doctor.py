@@ -1,0 +1,140 @@
+"""`doctor`: what it finds with stand-ins for dtrace, and with the real one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fake_dtrace
+from conftest import Run
+from dtrace_profiler.cli import doctor, main
+from dtrace_profiler.errors import PrivilegeError
+from dtrace_profiler.platforms import linux
+from dtrace_profiler.platforms.base import system
+
+linux_only = pytest.mark.skipif(system() != "linux", reason="DTrace is run only on Linux as yet")
+Fake = Callable[..., Path]
+
+
+@pytest.fixture
+def good_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel and rights with which DTrace can be used, whatever this machine has."""
+    monkeypatch.setattr(linux, "tracefs_mounted", lambda: True)
+    monkeypatch.setattr(linux, "has_type_information", lambda: True)
+    monkeypatch.setattr(linux, "missing_capabilities", list)
+    monkeypatch.setattr(linux, "lockdown", lambda: "")
+
+
+def checks(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, object], dict[str, dict[str, object]]]:
+    status = main(["doctor", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    return status, found, {check["name"]: check for check in found["checks"]}
+
+
+@linux_only
+def test_all_well(fake: Fake, good_kernel: None, capsys: pytest.CaptureFixture[str]) -> None:
+    path = fake(**fake_dtrace.SAMPLING)
+    status, found, by_name = checks(capsys)
+    assert (status, found["usable"], found["engine"], found["reason"]) == (0, True, "dtrace", "")
+    assert by_name["dtrace"]["text"] == f"{path}, version 2.0.7"
+    assert by_name["trial"]["ok"] is True
+    assert main(["doctor"]) == 0
+    assert "DTrace can be used" in capsys.readouterr().out
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("behaviour", "name", "text"),
+    [
+        ({"version": "D 2.0.4"}, "dtrace", "too old"),
+        ({"version_mode": "systemtap"}, "dtrace", "systemtap"),
+        ({"stderr": "dtrace: boom\n", "status": 1}, "trial", "boom"),
+    ],
+)
+def test_what_stands_against_it(
+    fake: Fake,
+    good_kernel: None,
+    capsys: pytest.CaptureFixture[str],
+    behaviour: dict[str, object],
+    name: str,
+    text: str,
+) -> None:
+    fake(**behaviour)
+    status, found, by_name = checks(capsys)
+    assert (status, found["usable"], found["engine"]) == (4, False, "sampler")
+    assert str(found["reason"]).startswith(name)
+    assert by_name[name]["ok"] is False
+    assert text in str(by_name[name]["text"])
+    assert main(["doctor"]) == 4
+    said = capsys.readouterr().out
+    assert f"FAIL {name}" in said
+    assert "DTrace can't be used" in said
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("fact", "value", "name", "remedy"),
+    [
+        ("tracefs_mounted", False, "tracefs", "mount -t tracefs"),
+        ("has_type_information", False, "BTF", "CONFIG_DEBUG_INFO_BTF"),
+        ("lockdown", "confidentiality", "lockdown", "integrity"),
+    ],
+)
+def test_what_the_kernel_lacks(
+    fake: Fake,
+    good_kernel: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fact: str,
+    value: object,
+    name: str,
+    remedy: str,
+) -> None:
+    path = fake(**fake_dtrace.SAMPLING)
+    monkeypatch.setattr(linux, fact, lambda: value)
+    status, _, by_name = checks(capsys)
+    assert status == 4
+    assert by_name[name]["ok"] is False
+    assert remedy in str(by_name[name]["remedy"])
+    assert "trial" not in by_name
+    assert fake_dtrace.calls(path) == []
+
+
+@linux_only
+def test_a_container_without_rights(
+    fake: Fake, good_kernel: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(**fake_dtrace.SAMPLING)
+    monkeypatch.setattr(doctor, "is_superuser", lambda: True)
+    monkeypatch.setattr(linux, "missing_capabilities", lambda: ["CAP_BPF", "CAP_SYS_ADMIN"])
+    status, _, by_name = checks(capsys)
+    assert status == 4
+    assert by_name["capabilities"]["remedy"] == "start the container with --cap-add BPF,SYS_ADMIN"
+
+
+@linux_only
+def test_a_password_is_not_asked_for(
+    fake: Fake, good_kernel: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(**fake_dtrace.SAMPLING)
+
+    def refuse(*, interactive: bool) -> list[str]:
+        assert not interactive
+        raise PrivilegeError("dtrace needs root, and sudo wants a password that nobody is here to type.")
+
+    monkeypatch.setattr(doctor, "is_superuser", lambda: False)
+    monkeypatch.setattr(doctor, "elevation", refuse)
+    monkeypatch.setattr(doctor, "in_foreground", lambda: False)
+    status, _, by_name = checks(capsys)
+    assert (status, by_name["privilege"]["ok"]) == (4, False)
+
+
+@pytest.mark.dtrace
+def test_the_real_one(cli: Run) -> None:
+    done = cli("doctor", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["usable"], done.stderr) == (0, True, ""), done.stdout
+    assert found["checks"][-1]["name"] == "trial"
