@@ -3,7 +3,8 @@
 An address can come to mean another function: its code object was freed, another one took its place. A name is given
 only where that can't have happened unseen, else the frame is unknown, and counted. How that is known: see
 `cpython.identity`. CPython 3.11 has no count to tell by; there an object must look alive, the sampled instruction
-must lie inside of it, and at an address that was seen to be reused only what was there for a while is believed.
+must lie inside of it, and at an address that was seen to be reused only what was there for a while is believed, as
+is code compiled from strings in a program that was seen to throw such code away.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ class CodeReader:
         self._known: dict[int, _Known] = {}
         self._reused: dict[int, float] = {}
         """Addresses that were seen to be reused, and when last."""
+        self._strings_reused = float("-inf")
+        """When code that was compiled from a string was last seen to be gone."""
 
     def generation(self) -> int:
         """The count that tells code objects apart, as it is now (see `cpython.identity`); 0 where there is none."""
@@ -150,7 +153,7 @@ class CodeReader:
         if len(self._known) > _MAX_CACHED:
             self._known.clear()
             self._reused.clear()
-        if self._counter.kind == "versions" and sampled:
+        if self._counter.kind == "versions" and sampled and not self._has_several_counts():
             count = self.generation()
             return [self._read_version(word & ~self._tag, at, sampled, count) for word, at in frames]
         now = self._clock()
@@ -159,6 +162,16 @@ class CodeReader:
             unchanged = sampled == self.generation()
             return [item if unchanged or sure else None for item, sure in found]
         return [item for item, _ in found]
+
+    def _has_several_counts(self) -> bool:
+        """From 3.13 on each interpreter has its own count, and the one that comes with a stack is the main one's."""
+        if self._layout.minor == 12:
+            return False
+        try:
+            newest = word(self._memory, self._layout.runtime + self._offsets["rt.interp_head"])
+        except MemoryReadError:
+            return False
+        return newest != self._layout.interpreter
 
     # With a count of versions: certain.
 
@@ -198,21 +211,28 @@ class CodeReader:
                 return ENTRY, True
             text = self._text(head)
             if known is None or (known.head.identity, known.text) != (head.identity, text):
-                if known is not None:
-                    self._reused[address] = now
-                    del self._known[address]
+                self._forget(address, now)
                 known = self._known[address] = _Known(head, text, self._code(address, head), 0, now)
         except (MemoryReadError, NotThatObject, struct.error):
-            if self._known.pop(address, None) is not None:
-                self._reused[address] = now
+            self._forget(address, now)
             return None, False
         if not isinstance(known.found, CodeObject):
             return known.found, True
         sure = now - known.since > _SAMPLE_AGE_S
-        if not sure and now - self._reused.get(address, float("-inf")) < _REUSE_S:
+        reused = self._reused.get(address, float("-inf"))
+        if _is_from_string(known.found):
+            reused = max(reused, self._strings_reused)
+        if not sure and now - reused < _REUSE_S:
             return None, False
         found = self._holding(address, known.found, instruction)
         return found, sure and found is not None
+
+    def _forget(self, address: int, now: float) -> None:
+        known = self._known.pop(address, None)
+        if known is not None:
+            self._reused[address] = now
+            if _is_from_string(known.found):
+                self._strings_reused = now
 
     # Reading.
 
@@ -301,3 +321,10 @@ class CodeReader:
             return SHIM
         start = address + self._offsets["co.code_adaptive"]
         return CodeObject(qualname, filename, head.first_line, start, 2 * head.units, table)
+
+
+def _is_from_string(found: CodeObject | Entry | Shim) -> bool:
+    """Compiled by `exec` and the like, not loaded from a file: such code may be gone at any moment."""
+    if not isinstance(found, CodeObject):
+        return False
+    return found.filename.startswith("<") and not found.filename.startswith("<frozen ")

@@ -3,13 +3,14 @@
 Between a sample and the reading of its code objects lie up to 50 ms, in which code is freed and its place taken by
 other code. So the D program reads a count together with each stack:
 
-- `versions` (3.12 and later): `PyInterpreterState.func_state.next_version`. Each code object that is made takes it
-  as its `co_version` and adds 1. What lies at the address now with a smaller version was there when the sample was
-  taken. No structure of CPython says where the count is: known places are here, others are looked for.
+- `versions`: `PyInterpreterState.func_state.next_version` (3.13 and later), `_Py_next_func_version` (3.12). Each code
+  object that is made takes it as its `co_version` and adds 1. What lies at the address now with a smaller version
+  was there when the sample was taken. No structure says where 3.13's count is: known places are here, others are
+  looked for. 3.12's is a local symbol.
 - `freed` (3.14 and later, where the first is not found): `_code_object_generation` grows with each code object that
   is freed. Where it did not change until after the reading, no address has come to mean something else.
 
-CPython 3.11 has neither.
+CPython 3.11 has neither, nor has a stripped 3.12.
 """
 
 from __future__ import annotations
@@ -24,20 +25,19 @@ CounterKind = Literal["", "versions", "freed"]
 
 
 class Counter(NamedTuple):
-    """`offset`: of the count in PyInterpreterState, 0 for none. `mask`: those bits of a 64-bit word that are it."""
+    """`address`: of a 64-bit word in the process, 0 for none. `mask`: the bits of it that are the count."""
 
     kind: CounterKind
-    offset: int = 0
+    address: int = 0
     mask: int = 0
 
 
 NO_COUNTER = Counter("")
 _VERSION_MASK = 0xFFFFFFFF
 
-# (minor version, size of PyInterpreterState) → place of func_state.next_version. 3.12.1 and 3.13.0 by their headers
-# (GIL and free-threaded), 3.14.8 and 3.15.0 by making code objects and seeing which word counts them.
+# (minor version, size of PyInterpreterState) → place of func_state.next_version. 3.13.0 by its headers (GIL and
+# free-threaded), 3.14.8 and 3.15.0 by making code objects and seeing which word counts them.
 _KNOWN_PLACES: Mapping[tuple[int, int], int] = {
-    (12, 0): 269816,
     (13, 194968): 17000,
     (13, 215616): 20092,
     (14, 225864): 14256,
@@ -52,21 +52,32 @@ _MOST_UNSEEN = 1 << 22
 
 
 def find_counter(
-    memory: Memory, interpreter: int, offsets: Mapping[str, int], minor: int, codes: Sequence[int]
+    memory: Memory,
+    interpreter: int,
+    offsets: Mapping[str, int],
+    minor: int,
+    codes: Sequence[int],
+    version_count: int = 0,
 ) -> Counter:
-    """The best count that this process has. `codes`: code objects that are on its stacks now; may be empty."""
+    """The best count that this process has.
+
+    `interpreter`: the main one. `codes`: code objects that are on its stacks now; may be empty. `version_count`: the
+    address of 3.12's, where its symbol was found.
+    """
     freed = offsets.get("is.code_object_generation", 0)
-    fallback = Counter("freed", freed, (1 << 64) - 1) if freed else NO_COUNTER
+    fallback = Counter("freed", interpreter + freed, (1 << 64) - 1) if freed else NO_COUNTER
     if minor < 12:
         return NO_COUNTER
     versions = _versions(memory, offsets, codes)
-    size = offsets.get("is.size", 0)
-    place = _KNOWN_PLACES.get((minor, size))
-    if place is not None:
-        plausible = _is_plausible(_count_at(memory, interpreter + place), versions)
-        return Counter("versions", place, _VERSION_MASK) if plausible else fallback
-    found = _search(memory, interpreter, offsets, minor, versions)
-    return Counter("versions", found, _VERSION_MASK) if found else fallback
+    if minor == 12:
+        address = version_count
+    elif place := _KNOWN_PLACES.get((minor, offsets["is.size"]), 0):
+        address = interpreter + place
+    else:
+        address = _search(memory, interpreter, offsets, minor, versions)
+    if address and _is_plausible(_count_at(memory, address), versions):
+        return Counter("versions", address, _VERSION_MASK)
+    return fallback
 
 
 def _versions(memory: Memory, offsets: Mapping[str, int], codes: Sequence[int]) -> dict[int, int]:
@@ -97,9 +108,12 @@ def _is_plausible(count: int, versions: Mapping[int, int]) -> bool:
 def _search(
     memory: Memory, interpreter: int, offsets: Mapping[str, int], minor: int, versions: Mapping[int, int]
 ) -> int:
-    """A count near a known place that is followed by a cache in which the code objects we know have their places."""
+    """The address of a count near a known place, followed by a cache in which code objects that we know have places.
+
+    0 where there is none.
+    """
     places = [place for (known, _), place in _KNOWN_PLACES.items() if known == minor]
-    if minor < 13 or not versions or not places or offsets["free_threaded"]:
+    if not versions or not places or offsets["free_threaded"]:
         return 0
     low = max(0, min(places) - _SEARCH_BYTES) & ~7
     high = max(places) + _SEARCH_BYTES
@@ -112,5 +126,5 @@ def _search(
             continue
         for version, code in versions.items():
             if struct.unpack_from("<Q", data, at + 8 + 16 * (version % _CACHE_ENTRIES) + 8)[0] == code:
-                return low + at
+                return interpreter + low + at
     return 0

@@ -82,8 +82,8 @@ class Layout:
 
     @property
     def generation_address(self) -> int:
-        """Of the main interpreter's count, 64 bits to be masked with `counter.mask`; 0 where there is none."""
-        return self.interpreter + self.counter.offset if self.counter.offset else 0
+        """Of the count, 64 bits to be masked with `counter.mask`; 0 where there is none."""
+        return self.counter.address
 
 
 def find_layout(pid: int, *, proc: str = "/proc", memory: Memory | None = None) -> Layout:
@@ -131,6 +131,9 @@ def read_layout(pid: int, memory: Memory, base: int, symbols: RuntimeSymbols, pa
     slots = _slots(memory, threads)
     frames = _look_at_frames(memory, threads, offsets, minor)
     main = interpreters[-1]
+    version_count = base + symbols.version_count if symbols.version_count else 0
+    # A code object of another interpreter has its version from that one's count.
+    codes = frames.codes if len(interpreters) == 1 or minor == 12 else ()
     return Layout(
         pid=pid,
         version=version,
@@ -140,7 +143,7 @@ def read_layout(pid: int, memory: Memory, base: int, symbols: RuntimeSymbols, pa
         offsets=offsets,
         slot=slots.lasting,
         current_slot=slots.current,
-        counter=find_counter(memory, main, offsets, minor, frames.codes if len(interpreters) == 1 else ()),
+        counter=find_counter(memory, main, offsets, minor, codes, version_count),
         code_type=frames.code_type,
         none=frames.none,
         functions=tuple(base + address for address in symbols.functions),

@@ -7,10 +7,11 @@ target sees it (`symbols.targetfiles`): in another mount namespace, a chroot, de
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from dtrace_profiler.symbols.elf import PT_LOAD, ElfError, ElfFile
+from dtrace_profiler.symbols.elf import PT_LOAD, ElfError, ElfFile, Section
 from dtrace_profiler.symbols.mappings import AddressSpace, Mapping
 from dtrace_profiler.symbols.targetfiles import open_mapped_file
 
@@ -18,8 +19,11 @@ _ET_EXEC = 2
 _MACHINES = {62: "x86_64", 183: "aarch64"}
 _MAX_CACHED = 256
 
+_SYMBOL = struct.Struct("<IBBHQQ")
+_VERSION_COUNT = b"_Py_next_func_version"
 FUNCTIONS = (b"PyEval_EvalCode", b"PyObject_CallObject", b"PyImport_Import", b"PyRun_StringFlags", b"PyObject_Str")
 """Exported by every build: how they begin says whether it keeps frame pointers."""
+_EXPORTED = (b"_PyRuntime", b"Py_Version", *FUNCTIONS)
 
 
 class RuntimeSymbols(NamedTuple):
@@ -33,6 +37,8 @@ class RuntimeSymbols(NamedTuple):
     version: int
     """Of `Py_Version`; 0 where it has none (before 3.11)."""
     functions: tuple[int, ...]
+    version_count: int
+    """Of CPython 3.12's count of code versions; 0 where it is not there, or the file is stripped."""
     machine: str
     """Empty for one that is not known."""
 
@@ -83,20 +89,8 @@ def _read(elf: ElfFile) -> RuntimeSymbols | None:
         return None
     found: dict[bytes, int] = {}
     for section in reversed(elf.symbol_sections()):
-        # .dynsym has all we need but in a static build without exports; .symtab is ten times longer.
-        if b"_PyRuntime" in found:
-            break
-        strings = elf.strings(section)
-        wanted = {}
-        for name in (b"_PyRuntime", b"Py_Version", *FUNCTIONS):
-            at = strings.find(b"\0" + name + b"\0")
-            if at >= 0:
-                wanted[at + 1] = name
-        for symbol in elf.symbols(section) if wanted else ():
-            if symbol.name in wanted and symbol.section:
-                found[wanted[symbol.name]] = symbol.address
-                if len(found) == len(wanted):
-                    break
+        wanted = [name for name in (*_EXPORTED, _VERSION_COUNT) if name not in found]
+        found |= _addresses(elf, section, wanted)
     runtime = found.get(b"_PyRuntime", 0)
     if not runtime:
         runtime = next((section.address for section in elf.sections if section.name == ".PyRuntime"), 0)
@@ -108,5 +102,28 @@ def _read(elf: ElfFile) -> RuntimeSymbols | None:
         runtime=runtime,
         version=found.get(b"Py_Version", 0),
         functions=tuple(found[name] for name in FUNCTIONS if name in found),
+        version_count=found.get(_VERSION_COUNT, 0),
         machine=_MACHINES.get(elf.machine, ""),
     )
+
+
+def _addresses(elf: ElfFile, section: Section, names: Iterable[bytes]) -> dict[bytes, int]:
+    """The symbols of these names. Looks for the bytes of each, since a table has some ten thousand others."""
+    out = {}
+    strings = elf.strings(section)
+    table = b""
+    for name in names:
+        place = strings.find(b"\0" + name + b"\0") + 1
+        if not place:
+            continue
+        table = table or elf.section_bytes(section)
+        key = struct.pack("<I", place)
+        at = table.find(key)
+        while at >= 0:
+            if at % _SYMBOL.size == 0 and at + _SYMBOL.size <= len(table):
+                _, _, _, index, address, _ = _SYMBOL.unpack_from(table, at)
+                if index:
+                    out[name] = address
+                    break
+            at = table.find(key, at + 1)
+    return out
