@@ -9,14 +9,15 @@ from __future__ import annotations
 import gzip
 import importlib
 import os
+import sys
+import zlib
 from dataclasses import dataclass
 from types import ModuleType
 from typing import BinaryIO, cast
 
 from dtrace_profiler.errors import InputError, UsageError
+from dtrace_profiler.formats.files import HEAD_BYTES, replaced_file, rewindable
 from dtrace_profiler.model.profile import Profile
-
-_HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +64,68 @@ def format_of(path: str | os.PathLike[str], name: str | None = None) -> str:
     raise UsageError(f"the suffix of {os.fspath(path)} names no format: {suffixes} do, or say --format.")
 
 
-def write_profile(profile: Profile, path: str | os.PathLike[str], format: str | None = None) -> None:
-    """Write a file in the named format, or its suffix's; `.gz` compresses. Raises `OSError`, `UsageError`."""
+def write_profile(profile: Profile, target: str | os.PathLike[str] | BinaryIO, format: str | None = None) -> None:
+    """Write a file in the named format, or its suffix's; `.gz` compresses; `-` is stdout.
+
+    `target` may be an open file as well, with `format` named. An ordinary file is written beside its place first: if
+    it can't be finished (disk full), nothing of it stays, and what was there before does. Raises `OSError`,
+    `UsageError`.
+    """
+    if not isinstance(target, (str, os.PathLike)):
+        _by_name(format or "folded", writes=True).code.write(profile, target)
+        return
+    path = os.fspath(target)
+    if path == "-":
+        chosen = _by_name(format or "folded", writes=True)
+        chosen.code.write(profile, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
     chosen = _by_name(format_of(path, format), writes=True)
-    with open(path, "wb") as plain:
-        if os.fspath(path).endswith(".gz"):
+    with replaced_file(path) as plain:
+        if path.endswith(".gz"):
             with gzip.GzipFile(fileobj=plain, mode="wb", mtime=0, filename="") as packed:
                 chosen.code.write(profile, packed)
         else:
             chosen.code.write(profile, plain)
 
 
-def read_profile(path: str | os.PathLike[str], format: str | None = None) -> Profile:
-    """Read a file that holds a profile. Raises `InputError` with what is wrong with it, `OSError`, `UsageError`."""
-    with open(path, "rb") as plain:
-        file = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if plain.peek(2)[:2] == b"\x1f\x8b" else plain
-        try:
-            head = file.read(_HEAD_BYTES)
-            chosen = _by_name(format, writes=False) if format else detect(head, os.fspath(path))
-            file.seek(0)
-            profile: Profile = chosen.code.read(file)
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise InputError(f"{os.fspath(path)} is not a whole gzip file: {error}.") from error
-        except InputError as error:
-            raise InputError(f"{os.fspath(path)}: {error}", remedy=error.remedy) from error
+def read_profile(source: str | os.PathLike[str] | BinaryIO, format: str | None = None) -> Profile:
+    """Read a file (`-` is stdin; or one that is open) that holds a profile, compressed with gzip or not.
+
+    Raises `InputError` with what is wrong with it, `OSError`, `UsageError` for an unknown `format`.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return _read(source, str(getattr(source, "name", "")), format)
+    path = os.fspath(source)
+    if path == "-":
+        return _read(sys.stdin.buffer, "stdin", format)
+    with open(path, "rb") as file:
+        return _read(file, path, format)
+
+
+def _read(file: BinaryIO, name: str, format: str | None) -> Profile:
+    chosen = _by_name(format, writes=False) if format else None
+    try:
+        file = rewindable(file)
+        if file.peek(2)[:2] == b"\x1f\x8b":
+            file = rewindable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
+        if chosen is None:
+            chosen = detect(file.peek(HEAD_BYTES)[:HEAD_BYTES], name)
+        profile: Profile = chosen.code.read(file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(
+            f"{name or 'the file'} is not a whole gzip file: {str(error).lower().rstrip('.')}."
+        ) from error
+    except InputError as error:
+        if not name:
+            raise
+        raise InputError(f"{name}: {error}", remedy=error.remedy) from error
     return profile
 
 
 def detect(head: bytes, path: str = "") -> Format:
     """The format of a file that begins with these bytes; its name decides where they don't. Raises `InputError`."""
-    if not head.strip():
+    if not head:
         raise InputError("the file is empty.")
     readable = [item for item in FORMATS if item.reads]
     unsure = []
@@ -106,7 +139,10 @@ def detect(head: bytes, path: str = "") -> Format:
     for item in unsure:
         if text.endswith(item.suffixes):
             return item
+    for item in unsure:
+        if item.name == "folded":  # a word and a number on each line: folded stacks of one frame
+            return item
     names = ", ".join(item.name for item in readable)
-    raise InputError(
-        f"this is no profile that can be read: {names} are.", remedy="--input-format, if you know better"
-    )
+    zero = head.find(b"\0")
+    what = f"binary (a zero byte at offset {zero})" if zero >= 0 else "no profile that can be read"
+    raise InputError(f"this is {what}: {names} are read.", remedy="--input-format, if you know better")

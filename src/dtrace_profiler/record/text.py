@@ -34,7 +34,7 @@ _LONGEST_LINE = 1 << 20
 _WORTH_SPLITTING = 200
 
 _ALL_BUT_SIGNS = bytes(set(range(256)) - set(b"`\n"))
-_COUNT_LINE = re.compile(rb"\n([ |]*+\d{1,18}+ *+)\n")
+_COUNT_LINE = re.compile(rb"\n( *+\|?+ *+\d{1,18}+ *+)\n")
 
 
 _Simple = tuple[bytes, StackPart, bool]
@@ -87,9 +87,12 @@ class TextParser:
 
     def close(self) -> list[StackBlock]:
         """The text has ended."""
-        text, self._tail = self._tail.removesuffix(b"\n"), b""
+        rest, self._tail = self._tail, b""
+        text = rest.removesuffix(b"\n")
         if self._continues:
             self._run(text, ended=False)
+        elif rest == b"\n":
+            self.lines.empty_line()
         elif text:
             self._piece(text, ended=False)
         self.lines.close()

@@ -37,7 +37,7 @@ _BLANKS = b" \t"
 _NUMBERS = re.compile(rb"[ \t]*[|,;:=]?[ \t]*(?:\d+[ \t|,;]+)*(\d{1,18})[ \t|]*")
 _BESIDE = re.compile(rb"[ \t]*(\S.*?)(?:[ \t]{2,}(\d{1,18})|[ \t]+(\d{1,18})[ \t]+\d+(?:\.\d+)?%)[ \t]*", re.DOTALL)
 _ANNOTATION = re.compile(rb"\[ .* \]", re.DOTALL)
-_HISTOGRAM = re.compile(rb"\s*(?:key|value)\s+(?:min )?\.?-+ Distribution -+")
+_HISTOGRAM = re.compile(rb"\s*(?:key|value)\s+(?:min )?\.?-+ Distribution -+\s+count\s*")
 _NO_KEY = re.compile(rb"\s*CPU\s+(?:ID\s+)?FUNCTION|.*:\S*\s*$")
 _NO_SEPARATOR = re.compile(rb"[\w\x80-\xff]")
 
@@ -104,7 +104,7 @@ def is_key(line: bytes) -> bool:
         return False
     if len(line) - len(line.lstrip(_BLANKS)) >= _HELPER_INDENT and not text[:1].isdigit():
         return False
-    return not _HISTOGRAM.match(line) and not _ANNOTATION.fullmatch(text)
+    return not _HISTOGRAM.fullmatch(line) and not _ANNOTATION.fullmatch(text)
 
 
 class LineParser:
@@ -235,7 +235,7 @@ class LineParser:
             self._emit(self._opened(), value)
         elif _ANNOTATION.fullmatch(text):
             self._open.append(line.lstrip(_BLANKS))
-        elif _HISTOGRAM.match(line):
+        elif _HISTOGRAM.fullmatch(line):
             self._open.clear()
             self._line_between(line, text)
         elif not _NO_SEPARATOR.search(text):
@@ -249,7 +249,7 @@ class LineParser:
     def _line_between(self, line: bytes, text: bytes) -> None:
         if self._histogram:
             return
-        if _HISTOGRAM.match(line):
+        if _HISTOGRAM.fullmatch(line):
             self._histogram = True
             self.histograms += 1
             self.pending.clear()

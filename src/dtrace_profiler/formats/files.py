@@ -1,0 +1,70 @@
+"""Files to read that can be looked at before they are read, and files to write that are whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from typing import BinaryIO
+
+HEAD_BYTES = 1 << 16
+"""Of a file that a format may want to see."""
+
+
+def rewindable(file: BinaryIO) -> io.BufferedReader:
+    """The same bytes, from where the file is now, with `peek` for the first `HEAD_BYTES`; pipes too."""
+    head = b""
+    while len(head) < HEAD_BYTES and (data := file.read(HEAD_BYTES - len(head))):
+        head += data
+    return io.BufferedReader(_Rewound(head, file), max(len(head), HEAD_BYTES))
+
+
+class _Rewound(io.RawIOBase):
+    """Bytes that were read already, then the rest of the file. The first read gives them all."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._head:
+            data = self._head[: len(buffer)]
+            self._head = self._head[len(data) :]
+        else:
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextlib.contextmanager
+def replaced_file(path: str) -> Iterator[BinaryIO]:
+    """A file to be written, which takes its place when it is whole. Raises `OSError`, and leaves nothing then.
+
+    Devices and pipes, and files in a folder where we may make no others, are written in place.
+    """
+    path = os.path.realpath(path)
+    new = not os.path.lexists(path)
+    folder = os.path.dirname(path)
+    if not (new or os.path.isfile(path)) or not os.access(folder, os.W_OK):
+        with open(path, "wb") as file:
+            yield file
+        return
+    partial = os.path.join(folder, f".{os.path.basename(path)[:100]}.{secrets.token_hex(6)}")
+    with open(partial, "xb") as file:
+        try:
+            yield file
+            file.close()
+            if not new:
+                with contextlib.suppress(OSError):
+                    os.chmod(partial, os.stat(path).st_mode & 0o7777)
+            os.replace(partial, path)
+        except BaseException:
+            file.close()
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
