@@ -25,14 +25,13 @@ from dtrace_profiler.platforms.dtrace_command import DTraceCommand
 from dtrace_profiler.platforms.processes import descendants, process_exists
 from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
-from dtrace_profiler.record.messages import classify, drops, is_notice, run_time_error
-from dtrace_profiler.record.parse import NativeStack, Parser, ProcessEvent, PythonStack, Record, SampleRecord
+from dtrace_profiler.record.messages import classify
+from dtrace_profiler.record.parse import NativeStack, ProcessEvent, PythonStack, Record, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, PythonProcess, d_program
-from dtrace_profiler.record.program import options as program_options
 from dtrace_profiler.record.recording import RecordingWriter
-from dtrace_profiler.record.session import Session, SessionCommand
 from dtrace_profiler.record.workspace import Workspace
 from dtrace_profiler.resolve import Resolver
+from dtrace_profiler.stage import Stage, StageCommand
 
 READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
@@ -45,7 +44,6 @@ FULL_WALK_STEPS = 200
 million instructions). A fifth to a third of the frames are the interpreter's own, so 128 Python frames fit."""
 _HANDOVER_NS = 100_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
-_MAX_ERROR_TEXT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,59 +57,6 @@ class EngineRequest:
     machine: str
     expect_exec: bool = False
     """The process is about to execute the program that is meant: what it is now says nothing."""
-
-
-class _Stage:
-    """One dtrace with one program, and the span of time whose samples are its."""
-
-    def __init__(self, engine: DTraceEngine, request: ProgramRequest, workspace: Workspace) -> None:
-        self.request = request
-        self.parser = Parser()
-        self.from_ns = 0
-        self.until_ns = 1 << 63
-        self.begin_ns = 0
-        self.began_at = 0.0
-        self.started_at = time.monotonic()
-        self.stopping = False
-        self.errors = ""
-        self._error_rest = b""
-        self._engine = engine
-        self._workspace = workspace
-        self.text = d_program(request)
-        arguments = ["-q"]
-        for option in (*program_options(request), *workspace.options):
-            arguments += ["-x", option]
-        arguments += ["-s", str(workspace.write_program(self.text))]
-        self.session = Session(
-            SessionCommand(
-                dtrace=engine.request.dtrace.path, arguments=arguments, elevation=engine.request.elevation
-            ),
-            on_output=lambda data: engine.on_output(self, data),
-            on_errors=self._on_errors,
-            on_end=self._on_end,
-        )
-
-    def stop(self) -> None:
-        self.stopping = True
-        self.session.stop()
-
-    def _on_errors(self, data: bytes) -> None:
-        lines = (self._error_rest + data).split(b"\n")
-        self._error_rest = lines.pop()
-        for raw in lines:
-            line = raw.decode("utf-8", "replace")
-            lost = drops(line)
-            if lost is not None:
-                self._engine.lose(*lost)
-            elif run_time_error(line) is not None:
-                self._engine.lose("probe_faults")
-            elif not is_notice(line) and len(self.errors) < _MAX_ERROR_TEXT:
-                self.errors += line + "\n"
-
-    def _on_end(self, status: int) -> None:
-        self._workspace.close()
-        self.errors += self._error_rest.decode("utf-8", "replace")
-        self._engine.on_stage_end(self, status)
 
 
 class DTraceEngine:
@@ -151,7 +96,9 @@ class DTraceEngine:
             )
             self._resolver.python = self._python
         self._members = {request.pid}
-        self._stages: list[_Stage] = []
+        self._first_ns = (1 << 63) if request.expect_exec else 0
+        """Samples of the process from before are not of the program that is meant."""
+        self._stages: list[Stage] = []
         self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -211,17 +158,19 @@ class DTraceEngine:
             machine=self.request.machine,
         )
 
-    def _start_stage(self, program: ProgramRequest) -> _Stage:
+    def _start_stage(self, program: ProgramRequest) -> Stage:
         workspace = Workspace.create(self.request.dtrace.path)
         if not self._stages:
             self.notes += workspace.notes
-        stage = _Stage(self, program, workspace)
+        stage = Stage(program, workspace, StageCommand(self.request.dtrace.path, self.request.elevation), self)
         try:
             stage.session.start()
         except OSError as error:
             workspace.close()
             raise DTraceFailed(f"dtrace could not be started: {error.strerror or error}.") from error
         self._stages.append(stage)
+        if self._stopping.is_set():
+            stage.stop()  # asked for while this one was being started
         return stage
 
     def request_stop(self) -> None:
@@ -300,7 +249,7 @@ class DTraceEngine:
 
     # The sessions' threads.
 
-    def on_output(self, stage: _Stage, data: bytes) -> None:
+    def on_output(self, stage: Stage, data: bytes) -> None:
         with self._lock:
             records = []
             for record in stage.parser.feed(data):
@@ -308,15 +257,18 @@ class DTraceEngine:
                 records.append(record)
         self._queue.put(lambda: self._resolve(stage, records))
 
-    def _take(self, stage: _Stage, record: Record) -> None:
+    def _take(self, stage: Stage, record: Record) -> None:
         """What can't wait."""
-        if isinstance(record, PythonStack):
+        if isinstance(record, SampleRecord):
+            if record.python > 1 and self._python is not None:
+                self._python.look_again(record.python)
+        elif isinstance(record, PythonStack):
             if self._python is not None:
                 self._python.define(record)
         elif isinstance(record, ProcessEvent):
             self._event(stage, record)
 
-    def on_stage_end(self, stage: _Stage, status: int) -> None:
+    def on_stage_end(self, stage: Stage, status: int) -> None:
         with self._lock:
             records = list(stage.parser.close())
             last = all(other is stage or other.session.ended.is_set() for other in self._stages)
@@ -333,10 +285,12 @@ class DTraceEngine:
         if last:
             self.ready.set()
 
-    def _event(self, stage: _Stage, event: ProcessEvent) -> None:
+    def _event(self, stage: Stage, event: ProcessEvent) -> None:
         if event.what == "begin":
             self._begin(stage, event.timestamp_ns)
         elif event.what == "exec":
+            if event.process_id == self.request.pid:
+                self._first_ns = min(self._first_ns, event.timestamp_ns)
             self._resolver.process(event.process_id).refresh()
             if self._python is not None:
                 self._python.new_image(event.process_id)
@@ -352,7 +306,7 @@ class DTraceEngine:
             if not self._members:
                 self.target_ended.set()
 
-    def _begin(self, stage: _Stage, timestamp_ns: int) -> None:
+    def _begin(self, stage: Stage, timestamp_ns: int) -> None:
         stage.begin_ns, stage.began_at = timestamp_ns, time.monotonic()
         if stage is not self._stages[0]:
             # What has come since its text was written. Both programs listen; the first has heard it before.
@@ -382,11 +336,12 @@ class DTraceEngine:
         self._resolver.retry(give_up=True)
         self._resolver.close()
 
-    def _resolve(self, stage: _Stage, records: Sequence[Record]) -> None:
+    def _resolve(self, stage: Stage, records: Sequence[Record]) -> None:
         recording = self._recording
         for record in records:
             if isinstance(record, SampleRecord):
-                if stage.from_ns <= record.timestamp_ns < stage.until_ns:
+                early = record.timestamp_ns < self._first_ns and record.process_id == self.request.pid
+                if stage.from_ns <= record.timestamp_ns < stage.until_ns and not early:
                     self._resolver.sample(record)
                 continue
             if isinstance(record, NativeStack):

@@ -30,6 +30,9 @@ _SLOW_POLL_S = 0.05
 _GIVE_UP_S = 10.0
 """A process that is no CPython by then has no interpreter, or brings it in late (a program that embeds it)."""
 _MAX_STACKS = 1 << 17
+_MAX_UNCERTAIN = 1 << 12
+_LOOK_AGAIN_S = 0.3
+"""A code object that was there, unchanged, for this long is the one that was sampled (see cpython.code)."""
 UNKNOWN_PYTHON = StackFrame("<unknown>", kind=FrameKind.UNKNOWN)
 
 
@@ -52,6 +55,8 @@ class NamedStack:
     """Tells the evaluation loops of the process."""
     unwinds: bool = False
     """Whether the process's interpreter keeps frame pointers."""
+    uncertain: bool = False
+    """A frame could not be named; that may change."""
 
 
 class PythonProcesses:
@@ -75,6 +80,8 @@ class PythonProcesses:
         self._depth = depth
         self._known: dict[int, _Process] = {}
         self._stacks: dict[int, NamedStack] = {}
+        self._uncertain: dict[int, tuple[float, PythonStack]] = {}
+        """Stacks with a frame that could not be named surely: (when to try again, what was printed)."""
         self._frames: dict[tuple[CodeObject, int], StackFrame] = {}
         self._waiting: list[tuple[float, float, int]] = []
         """A heap of (when to look, when it began, pid)."""
@@ -202,6 +209,15 @@ class PythonProcesses:
             for old in list(self._stacks)[: _MAX_STACKS // 4]:
                 del self._stacks[old]
         self._stacks[stack.number] = named
+        if named.uncertain and len(self._uncertain) < _MAX_UNCERTAIN:
+            self._uncertain[stack.number] = (time.monotonic() + _LOOK_AGAIN_S, stack)
+
+    def look_again(self, number: int) -> None:
+        """A stack was sampled again. What could not be named when it was new may by now be known for sure."""
+        waiting = self._uncertain.get(number)
+        if waiting is not None and waiting[0] <= time.monotonic():
+            del self._uncertain[number]
+            self.define(waiting[1])
 
     def _name(self, process: _Process, stack: PythonStack) -> NamedStack:
         out: list[PythonFrame] = []
@@ -220,7 +236,7 @@ class PythonProcesses:
                 out.append(self._frame(process, code, instruction))
             elif code is not SHIM:
                 out.append(None)
-        return NamedStack(tuple(out), truncated, process.loops, process.full_native)
+        return NamedStack(tuple(out), truncated, process.loops, process.full_native, UNKNOWN_PYTHON in out)
 
     def _frame(self, process: _Process, code: CodeObject, instruction: int) -> StackFrame:
         line = code.line(instruction)

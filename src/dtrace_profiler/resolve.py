@@ -68,6 +68,7 @@ class Resolver:
         self._natives: _Bounded[tuple[bytes, ...]] = _Bounded()
         self._kernels: _Bounded[tuple[bytes, ...]] = _Bounded()
         self._nodes: dict[tuple[int, ...], int] = {}
+        self._recorded: dict[tuple[int, ...], int] = {}
         self._pending: deque[tuple[float, SampleRecord]] = deque()
         self._threads_seen: set[tuple[int, int]] = set()
         self.python: PythonProcesses | None = None
@@ -81,7 +82,9 @@ class Resolver:
 
     def new_image(self, pid: int) -> None:
         """The process has executed another program: no address means what it meant."""
-        self._nodes = {key: node for key, node in self._nodes.items() if key[0] != pid}
+        for table in (self._nodes, self._recorded):
+            for key in [key for key in table if key[0] == pid]:
+                del table[key]
         self.process(pid).prepare()
 
     def define(self, stack: NativeStack) -> None:
@@ -129,11 +132,14 @@ class Resolver:
         if node is None:
             frames = self._frames(record)
             node = self._collector.node(frames)
-            if self.recording is not None:
+            if self.recording is not None and self._recorded.get(key) != node:
+                self._recorded[key] = node
                 self.recording.stack(key, frames)
             if len(self._nodes) >= _MAX_DEFINITIONS:
                 self._nodes.clear()
-            self._nodes[key] = node
+            python = self._python_stack(record)
+            if python is None or not python.uncertain:
+                self._nodes[key] = node
         who = (record.process_id, record.thread_id)
         if who not in self._threads_seen:
             self._threads_seen.add(who)

@@ -91,8 +91,9 @@ def test_shares_and_callers(python: str) -> None:
             extension += 1
             wrong += not called or ("timed" in called and not {"compress_page", "hash_page"} & called)
     assert extension > 100
-    # 3.11 and 3.12 have an instant in which a thread's current frame is not set: docs/python-frames.md.
-    assert wrong <= extension * (0.01 if ("3.11" in python or "3.12" in python) else 0.001)
+    # 3.11 and 3.12 have an instant in which a thread's current frame is not set, and 3.11 no count by which new code
+    # could be believed at once: docs/python-frames.md.
+    assert wrong <= extension * (0.03 if "3.11" in python else 0.01 if "3.12" in python else 0.001)
     assert any("dive" in names(s) and names(s).count("dive") == 21 for s in profile.samples())
 
 

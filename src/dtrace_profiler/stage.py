@@ -1,0 +1,88 @@
+"""One dtrace with one program: its session, its parser, what it said of errors, and the time that is its."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dtrace_profiler.record.messages import drops, is_notice, run_time_error
+from dtrace_profiler.record.parse import Parser
+from dtrace_profiler.record.program import ProgramRequest, d_program
+from dtrace_profiler.record.program import options as program_options
+from dtrace_profiler.record.session import Session, SessionCommand
+from dtrace_profiler.record.workspace import Workspace
+
+_MAX_ERROR_TEXT = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class StageCommand:
+    """`elevation`: what to put before the command, empty for who may run dtrace as is."""
+
+    path: str
+    elevation: Sequence[str]
+
+
+class StageListener(Protocol):
+    """Whom a stage tells; each from a thread of the stage's session."""
+
+    def on_output(self, stage: Stage, data: bytes) -> None: ...
+
+    def on_stage_end(self, stage: Stage, status: int) -> None: ...
+
+    def lose(self, what: str, count: int = 1) -> None: ...
+
+
+class Stage:
+    """One dtrace with one program, and the span of time whose samples are its."""
+
+    def __init__(
+        self, request: ProgramRequest, workspace: Workspace, dtrace: StageCommand, listener: StageListener
+    ) -> None:
+        self.request = request
+        self.parser = Parser()
+        self.from_ns = 0
+        self.until_ns = 1 << 63
+        self.begin_ns = 0
+        self.began_at = 0.0
+        self.started_at = time.monotonic()
+        self.stopping = False
+        self.errors = ""
+        self._error_rest = b""
+        self._listener = listener
+        self._workspace = workspace
+        self.text = d_program(request)
+        arguments = ["-q"]
+        for option in (*program_options(request), *workspace.options):
+            arguments += ["-x", option]
+        arguments += ["-s", str(workspace.write_program(self.text))]
+        self.session = Session(
+            SessionCommand(dtrace=dtrace.path, arguments=arguments, elevation=dtrace.elevation),
+            on_output=lambda data: listener.on_output(self, data),
+            on_errors=self._on_errors,
+            on_end=self._on_end,
+        )
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.session.stop()
+
+    def _on_errors(self, data: bytes) -> None:
+        lines = (self._error_rest + data).split(b"\n")
+        self._error_rest = lines.pop()
+        for raw in lines:
+            line = raw.decode("utf-8", "replace")
+            lost = drops(line)
+            if lost is not None:
+                self._listener.lose(*lost)
+            elif run_time_error(line) is not None:
+                self._listener.lose("probe_faults")
+            elif not is_notice(line) and len(self.errors) < _MAX_ERROR_TEXT:
+                self.errors += line + "\n"
+
+    def _on_end(self, status: int) -> None:
+        self._workspace.close()
+        self.errors += self._error_rest.decode("utf-8", "replace")
+        self._listener.on_stage_end(self, status)
