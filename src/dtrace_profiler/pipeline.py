@@ -42,6 +42,8 @@ HELD_WALK_STEPS = 100
 FULL_WALK_STEPS = 200
 """Those that the lasting one follows: ready 2 s later. 210 are the most that the kernel's verifier lets through (a
 million instructions). A fifth to a third of the frames are the interpreter's own, so 128 Python frames fit."""
+_EXEC_UNSEEN_S = 0.2
+"""The first sample of a held process comes as it executes its program; its exec event then, unless it was lost."""
 _HANDOVER_NS = 100_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 
@@ -96,8 +98,10 @@ class DTraceEngine:
             )
             self._resolver.python = self._python
         self._members = {request.pid}
-        self._first_ns = (1 << 63) if request.expect_exec else 0
-        """Samples of the process from before are not of the program that is meant."""
+        self._exec_ns = 0
+        """When the process that was held executed its program: samples from before are not of that."""
+        self._before_exec: list[SampleRecord] | None = [] if request.expect_exec else None
+        self._before_exec_since = 0.0
         self._stages: list[Stage] = []
         self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
@@ -290,7 +294,7 @@ class DTraceEngine:
             self._begin(stage, event.timestamp_ns)
         elif event.what == "exec":
             if event.process_id == self.request.pid:
-                self._first_ns = min(self._first_ns, event.timestamp_ns)
+                self._exec_ns = self._exec_ns or event.timestamp_ns
             self._resolver.process(event.process_id).refresh()
             if self._python is not None:
                 self._python.new_image(event.process_id)
@@ -333,16 +337,33 @@ class DTraceEngine:
     def _resolve_queue(self) -> None:
         while (work := self._queue.get()) is not None:
             work()
+        self._end_waiting()
         self._resolver.retry(give_up=True)
         self._resolver.close()
+
+    def _sample(self, record: SampleRecord) -> None:
+        """Samples of a held process wait until it has executed its program, or that must have gone unseen."""
+        waiting = self._before_exec
+        if waiting is None or record.process_id != self.request.pid:
+            self._resolver.sample(record)
+            return
+        self._before_exec_since = self._before_exec_since or time.monotonic()
+        waiting.append(record)
+        if self._exec_ns or time.monotonic() - self._before_exec_since > _EXEC_UNSEEN_S:
+            self._end_waiting()
+
+    def _end_waiting(self) -> None:
+        waiting, self._before_exec = self._before_exec, None
+        for record in waiting or ():
+            if record.timestamp_ns >= self._exec_ns:
+                self._resolver.sample(record)
 
     def _resolve(self, stage: Stage, records: Sequence[Record]) -> None:
         recording = self._recording
         for record in records:
             if isinstance(record, SampleRecord):
-                early = record.timestamp_ns < self._first_ns and record.process_id == self.request.pid
-                if stage.from_ns <= record.timestamp_ns < stage.until_ns and not early:
-                    self._resolver.sample(record)
+                if stage.from_ns <= record.timestamp_ns < stage.until_ns:
+                    self._sample(record)
                 continue
             if isinstance(record, NativeStack):
                 self._resolver.define(record)
