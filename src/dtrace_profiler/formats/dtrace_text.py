@@ -107,8 +107,8 @@ class _Reader:
     def __init__(self, demangle: Demangle) -> None:
         self._builder = ProfileBuilder(max_samples=1 << 62)
         self._demangle = demangle
-        self._frames: dict[tuple[bytes, bool], tuple[int, ...]] = {}
-        """A frame's line, and whether it is the kernel's → its frames' indices, root first."""
+        self._frames: tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]] = ({}, {})
+        """A line without its offset, of user stacks and of the kernel's → its frames' indices, root first."""
         self._threads: dict[bytes, int] = {}
         self.values: dict[tuple[int, int], int] = {}
         """Thread and node → value; stacks whose value is 0 (cleared) are not in it."""
@@ -138,23 +138,28 @@ class _Reader:
 
     def _name(self, parts: Sequence[StackPart]) -> None:
         """Gives each part its frames, root first, and an empty memo of its nodes."""
-        frames = self._frames
-        unknown = {(line, part.kernel) for part in parts for line in part.frames if (line, part.kernel) not in frames}
-        if unknown:
-            self._name_lines(sorted(unknown))
-        for part in parts:
-            kernel = part.kernel
+        keys = [[line.rpartition(b"+0x")[0] or line for line in _root_first(part.frames)] for part in parts]
+        for kernel, frames in enumerate(self._frames):
+            unknown: set[bytes] = set()
+            for part, lines in zip(parts, keys, strict=True):
+                if part.kernel == kernel:
+                    unknown.update(lines)
+            unknown.difference_update(frames)
+            if unknown:
+                self._name_lines(sorted(unknown), frames, kernel=bool(kernel))
+        for part, lines in zip(parts, keys, strict=True):
+            frames = self._frames[part.kernel]
             path = array("i")
-            for line in _annotations_last(part.frames):
-                path.extend(frames[line, kernel])
+            for line in lines:
+                path.extend(frames[line])
             part.resolved = (path, {})
 
-    def _name_lines(self, lines: Sequence[tuple[bytes, bool]]) -> None:
-        found = [dtrace_frames(line.strip().decode("utf-8", "replace"), kernel=kernel) for line, kernel in lines]
+    def _name_lines(self, lines: Sequence[bytes], known: dict[bytes, tuple[int, ...]], *, kernel: bool) -> None:
+        found = [dtrace_frames(line.strip().decode("utf-8", "replace"), kernel=kernel) for line in lines]
         names = list({frame.function_name: None for frames in found for frame in frames})
         plain = dict(zip(names, readable(names, self._demangle), strict=True))
-        for place, frames in zip(lines, found, strict=True):
-            self._frames[place] = tuple(
+        for line, frames in zip(lines, found, strict=True):
+            known[line] = tuple(
                 self._builder.add_frame(frame._replace(function_name=plain[frame.function_name])) for frame in frames
             )
 
@@ -175,15 +180,12 @@ class _Reader:
         return self._builder.snapshot(meta)
 
 
-def _annotations_last(frames: Sequence[bytes]) -> list[bytes]:
-    """Root first. An annotation says what the interpreter's frame above it ran: it comes after that frame."""
-    out: list[bytes] = []
-    waiting: list[bytes] = []
-    for line in reversed(frames):
-        if line.startswith(b"[ "):
-            waiting.append(line)
-        else:
-            out.append(line)
-            out.extend(waiting)
-            waiting.clear()
-    return out + waiting
+def _root_first(frames: Sequence[bytes]) -> list[bytes]:
+    """An annotation says what the interpreter's frame above it ran: it comes after that frame."""
+    out = list(frames)
+    out.reverse()
+    for place, line in enumerate(frames):
+        if place and line[:2] == b"[ " and frames[place - 1][:2] != b"[ ":
+            at = len(frames) - 1 - place
+            out[at], out[at + 1] = out[at + 1], out[at]
+    return out

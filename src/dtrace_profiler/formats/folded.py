@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
 from typing import BinaryIO
 
 from dtrace_profiler.errors import InputError
@@ -20,7 +19,7 @@ from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 
-MEMO_BYTES = 256 << 20
+MEMO_BYTES = 384 << 20
 """Of stacks' beginnings that are looked up whole. Beyond, stacks are taken frame by frame."""
 _MARKS = {
     "_[k]": FrameKind.KERNEL,
@@ -35,17 +34,20 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 
 
 def sniff(head: bytes) -> bool | None:
-    """Whether the first lines are folded stacks."""
+    """Whether the first lines are folded stacks; None: some are, or they are words and numbers, as much else is."""
     lines = head.split(b"\n")
     whole = [line for line in (lines[:-1] or lines) if line.strip() and not line.startswith(b"#")][:20]
-    if not whole:
-        return None
-    for line in whole:
-        stack, _, value = line.rstrip().rpartition(b" ")
-        if not stack.strip() or not value.isdigit() or line[:1] in b" \t{" or b"\0" in line:
-            return False
-    # One word and a number is much else, too.
-    return True if any(b";" in line for line in whole) else None
+    if b"\0" in head or not whole:
+        return False if whole else None
+    fits = [_fits(line) for line in whole]
+    if all(fits):
+        return True if any(b";" in line for line in whole) else None
+    return None if fits[0] and b";" in whole[0] else False
+
+
+def _fits(line: bytes) -> bool:
+    stack, _, value = line.rstrip().rpartition(b" ")
+    return bool(stack.strip()) and value.isdigit() and line[:1] not in b" \t{"
 
 
 def write(profile: Profile, file: BinaryIO) -> None:
@@ -112,25 +114,23 @@ def read(file: BinaryIO) -> Profile:
     """Raises `InputError` with the line's number where a line is no folded stack."""
     reader = _Reader()
     nodes, values = array("i"), array("q")
+    known, leaf = reader.known, reader.leaf
     try:
-        for stack, value in _lines(file):
-            nodes.append(reader.leaf(stack))
-            values.append(value)
+        for number, line in enumerate(file, 1):
+            stack, _, digits = line.rpartition(b" ")
+            digits = digits.strip()
+            if digits.isdigit() and len(digits) <= 18 and stack and line[0] not in b"#;":
+                beginning, _, name = stack.rpartition(b";")
+                node = known.get(beginning)
+                nodes.append(leaf(reader.beginning(beginning) if node is None else node, name))
+                values.append(int(digits))
+            else:
+                reader.odd_line(line, number, nodes, values)
     except OverflowError as error:
         raise InputError("it has more stacks than can be held.") from error
     if not nodes:
         raise InputError("there are no stacks in it.")
     return reader.profile(nodes, values)
-
-
-def _lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    for number, line in enumerate(file, 1):
-        stack, _, digits = line.rstrip().rpartition(b" ")
-        if stack and digits.isdigit() and len(digits) <= 18 and line[0] != 35:
-            yield stack, int(digits)
-        elif line.strip() and line[0] != 35:
-            shown = line.strip()[:60].decode("utf-8", "backslashreplace")
-            raise InputError(f"line {number} is no folded stack (`name;name;name VALUE`): {shown!r}.")
 
 
 class _Reader:
@@ -143,54 +143,65 @@ class _Reader:
     def __init__(self) -> None:
         self._builder = ProfileBuilder(max_samples=1 << 62)
         self._thread = self._builder.add_thread(0, 0)
-        self._nodes: dict[bytes, int] = {b"": -1}
+        self.known: dict[bytes, int] = {b"": -1}
         """The beginning of a stack → its node."""
         self._memo_bytes = 0
         self._frames: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
         """Text → frame, below callers that are not, and that are, the kernel's."""
         self._kernel = bytearray()
-        """1 for each frame that is the kernel's."""
+        """1 for each node whose frame is the kernel's."""
 
-    def leaf(self, stack: bytes) -> int:
-        beginning, _, name = stack.lstrip(b";").rpartition(b";")
-        node = self._nodes.get(beginning)
-        if node is None:
-            node = self._beginning(beginning)
-        return self._below(node, name)
-
-    def _below(self, node: int, name: bytes) -> int:
-        builder = self._builder
-        in_kernel = node >= 0 and self._kernel[builder.frame[node]]
+    def leaf(self, node: int, name: bytes) -> int:
+        """The node below this one (-1: a root) for a frame of this text."""
+        kernel = self._kernel
+        in_kernel = kernel[node] if node >= 0 else 0
         frame = self._frames[in_kernel].get(name)
+        builder = self._builder
         if frame is None:
             text = name.decode("utf-8", "replace").strip()
             frame = self._frames[in_kernel][name] = builder.add_frame(frame_of(text, in_kernel=bool(in_kernel)))
-            self._kernel.extend(bytes(len(builder.frames) - len(self._kernel)))
-            self._kernel[frame] = builder.frames[frame].kind is FrameKind.KERNEL
-        return builder.add_node(node, frame)
+        found = builder.add_node(node, frame)
+        if found == len(kernel):
+            kernel.append(builder.frames[frame].kind is FrameKind.KERNEL)
+        return found
 
-    def _beginning(self, stack: bytes) -> int:
+    def beginning(self, stack: bytes) -> int:
         """The node of a beginning that isn't known: from the longest one that is."""
         if self._memo_bytes > MEMO_BYTES:
             node = -1
             for name in stack.split(b";"):
-                node = self._below(node, name)
+                node = self.leaf(node, name)
             return node
         new = []
-        known = None
-        while known is None:
+        found = None
+        while found is None:
             new.append(stack)
             stack, _, _ = stack.rpartition(b";")
-            known = self._nodes.get(stack)
-        node = known
+            found = self.known.get(stack)
+        node = found
         for beginning in reversed(new):
-            node = self._below(node, beginning[len(stack) + 1 if stack else 0 :])
-            self._nodes[beginning] = node
+            node = self.leaf(node, beginning[len(stack) + 1 if stack else 0 :])
+            self.known[beginning] = node
             self._memo_bytes += len(beginning) + 33
             stack = beginning
         return node
 
+    def odd_line(self, line: bytes, number: int, nodes: array[int], values: array[int]) -> None:
+        """Comments, empty lines, and semicolons before the first name are let pass."""
+        text = line.strip()
+        if not text or text.startswith(b"#"):
+            return
+        stack, _, digits = text.rpartition(b" ")
+        stack = stack.strip().lstrip(b";")
+        if not stack or not digits.isdigit() or len(digits) > 18:
+            shown = text[:60].decode("utf-8", "backslashreplace")
+            raise InputError(f"line {number} is no folded stack (`name;name;name VALUE`): {shown!r}.")
+        beginning, _, name = stack.rpartition(b";")
+        node = self.known.get(beginning)
+        nodes.append(self.leaf(self.beginning(beginning) if node is None else node, name))
+        values.append(int(digits))
+
     def profile(self, nodes: array[int], values: array[int]) -> Profile:
-        self._nodes.clear()
+        self.known.clear()
         self._builder.add_values(self._thread, nodes, values)
         return self._builder.snapshot(Meta(engine="folded"))

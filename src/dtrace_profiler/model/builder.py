@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
+from dtrace_profiler.model.fold import PAIR
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Thread
 
@@ -32,7 +33,7 @@ class ProfileBuilder:
         self._max_samples = max_samples
         self._frame_ids: dict[StackFrame, int] = {}
         self._node_ids: dict[int, int] = {}
-        """Parent + 1 and frame as one number: half the memory of a tuple."""
+        """(parent + 1) * PAIR + frame → node. A number takes half the memory of a tuple."""
         self._thread_ids: dict[tuple[int, int], int] = {}
 
     def add_frame(self, frame: StackFrame) -> int:
@@ -44,10 +45,9 @@ class ProfileBuilder:
 
     def add_node(self, parent: int, frame: int) -> int:
         """The node of this frame (an index) under this parent (-1: a root)."""
-        key = parent + 1 << 32 | frame
-        node = self._node_ids.get(key)
-        if node is None:
-            node = self._node_ids[key] = len(self.parent)
+        new = len(self.parent)
+        node = self._node_ids.setdefault((parent + 1) * PAIR + frame, new)
+        if node == new:
             self.parent.append(parent)
             self.frame.append(frame)
         return node
@@ -56,10 +56,9 @@ class ProfileBuilder:
         """The leaf of a stack of frames (indices), root first, that goes on from this node: `add_node` for each."""
         ids, parents, column = self._node_ids, self.parent, self.frame
         for frame in frames:
-            key = parent + 1 << 32 | frame
-            node = ids.get(key)
-            if node is None:
-                node = ids[key] = len(parents)
+            new = len(parents)
+            node = ids.setdefault((parent + 1) * PAIR + frame, new)
+            if node == new:
                 parents.append(parent)
                 column.append(frame)
             parent = node

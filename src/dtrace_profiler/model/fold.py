@@ -10,6 +10,10 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
+PAIR = 0x1_9E37_79B1
+"""parent * PAIR + frame is a different number for each pair of 32-bit numbers, and so are its low bits, mostly, which
+are what a dict goes by. Those of `parent << 32 | frame` would be the frame's alone."""
+
 
 class Stacks(NamedTuple):
     """One entry a node of the profile, `parent[n] < n`, -1 for a root."""
@@ -58,7 +62,7 @@ def fold(stacks: Stacks) -> Columns:
             continue
         tree_parent = tree_node[up] if up >= 0 else 0
         name = stacks.frame[node]
-        key = tree_parent << 32 | name
+        key = tree_parent * PAIR + name
         found = None if differ else ids.get(key)
         if found is None:
             found = len(parent)
@@ -88,7 +92,7 @@ def fold_inverted(stacks: Stacks) -> Columns:
         tree_node = 0
         node = leaf
         while node >= 0:
-            key = tree_node << 32 | frames[node]
+            key = tree_node * PAIR + frames[node]
             found = ids.get(key)
             if found is None:
                 found = ids[key] = len(parent)
