@@ -13,10 +13,11 @@ import atexit
 import contextlib
 import os
 import platform
+import shlex
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
@@ -46,7 +47,7 @@ class DTraceProfiler:
     kept of a stack's leaf side, 1 to 512. `kernel`: kernel frames too. `children`: the process's children and
     theirs. `native`: native frames, `full`, only the `leaf`, or `none`. `glue`: keep CPython's own frames between
     Python frames. `record`: a file that gets the recording. `interactive`: a password may be asked for.
-    `before_exec`: the process is about to execute the program that is meant (see `launch.start_held`).
+    `before_exec`: the command that the process, now held, is about to execute (see `launch.start_held`).
 
     Any thread may call any method. `start` and `stop` may follow each other any number of times. In a child made by
     `os.fork` the profiler is stopped. Raises `UsageError` for values out of range.
@@ -64,7 +65,7 @@ class DTraceProfiler:
         glue: bool = False,
         record: str | os.PathLike[str] | None = None,
         interactive: bool = False,
-        before_exec: bool = False,
+        before_exec: Sequence[str] = (),
     ) -> None:
         if pid is not None and (isinstance(pid, bool) or not isinstance(pid, int) or pid <= 0):
             raise UsageError(f"pid {pid!r} is no process id: a whole number above 0.")
@@ -74,7 +75,7 @@ class DTraceProfiler:
         )
         self._record = None if record is None else Path(record)
         self._interactive = interactive
-        self._before_exec = before_exec
+        self._before_exec = tuple(before_exec)
         self._lock = threading.RLock()
         self._engine: DTraceEngine | EmbeddedSampler | None = None
         self._collector = Collector()
@@ -157,7 +158,7 @@ class DTraceProfiler:
             self._options = options
             if not process_exists(self.process_id):
                 raise NoSuchProcess(f"there is no process {self.process_id}: it has ended, or never was.")
-            self._target_text = command_line(self.process_id)
+            self._target_text = shlex.join(self._before_exec) or command_line(self.process_id)
             self.error = None
             self.engine_reason = self.engine_remedy = ""
             self._collector = Collector(previous=self._collector)
@@ -175,7 +176,7 @@ class DTraceProfiler:
         if options.engine != "sampler":
             try:
                 request = dtrace_request(
-                    self.process_id, options, interactive=self._interactive, before_exec=self._before_exec
+                    self.process_id, options, interactive=self._interactive, before_exec=bool(self._before_exec)
                 )
                 engine = DTraceEngine(
                     request, self._collector, recording=self._recording, on_failure=self._engine_failed

@@ -48,7 +48,7 @@ def run(command: list[str], frequency_hz: int, **options: object) -> tuple[Profi
         finally:
             os.dup2(saved, 1)
             os.close(saved)
-        profiler = DTraceProfiler(target.pid, engine="dtrace", before_exec=True, **options)  # type: ignore[arg-type]
+        profiler = DTraceProfiler(target.pid, engine="dtrace", before_exec=command, **options)  # type: ignore[arg-type]
         profiler.start(frequency_hz)
         assert profiler.wait_ready(60)
         target.release()

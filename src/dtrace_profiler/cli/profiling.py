@@ -127,7 +127,7 @@ def _hold(
     if options.engine == "sampler":
         return _hold_with_sampler(command, request)
     target = start_held(command)
-    profiler = _profiler(target.pid, replace(options, engine="dtrace"), request, before_exec=True)
+    profiler = _profiler(target.pid, replace(options, engine="dtrace"), request, before_exec=command)
     try:
         profiler.start(options.frequency_hz)
         if not _until_ready(profiler, interrupts, progress):
@@ -169,7 +169,7 @@ def _hold_with_sampler(
         raise
 
 
-def _profiler(pid: int, options: Options, request: Request, *, before_exec: bool = False) -> DTraceProfiler:
+def _profiler(pid: int, options: Options, request: Request, *, before_exec: Sequence[str] = ()) -> DTraceProfiler:
     return DTraceProfiler(
         pid,
         engine=options.engine,
