@@ -47,6 +47,11 @@ def run(command: list[str], frequency_hz: int, out: Path, **options: object) -> 
     return profiler.profile(), out.read_text()
 
 
+def stolen_s() -> float:
+    """Seconds in which the host of this virtual machine ran something else instead, all processors together."""
+    return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def shares(profile: Profile) -> collections.Counter[str]:
     """Samples by the burner on the stack."""
     found: collections.Counter[str] = collections.Counter()
@@ -59,11 +64,14 @@ def shares(profile: Profile) -> collections.Counter[str]:
 @pytest.mark.slow
 def test_shares_are_true_and_no_sample_is_lost(burn: str, tmp_path: Path) -> None:
     frequency = 997
+    stolen = stolen_s()
     profile, said = run([burn, "10"], frequency, tmp_path / "said")
+    stolen = stolen_s() - stolen
     words = next(line.split() for line in said.splitlines() if line.startswith("truth"))
     *spent, total = map(float, words[1:])
     assert not {name for name in profile.meta.losses if "drops" in name or name == "undefined_stacks"}
-    assert len(profile) == pytest.approx(frequency * total, rel=0.02)
+    # A virtual processor that its host holds back is still on this program, but no clock counts that as its time.
+    assert abs(len(profile) - frequency * total) <= 0.02 * frequency * total + frequency * stolen
     found = shares(profile)
     everything = sum(found.values())
     for name, seconds in zip(("burn_most", "burn_some", "burn_little"), spent, strict=True):

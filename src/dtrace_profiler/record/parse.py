@@ -130,7 +130,7 @@ class Parser:
             if self._stack is not None:
                 yield from self._end_stack()
             record = _sample(line)
-            yield record if record is not None else Notice(line)
+            yield record if record is not None else Notice(line.rstrip(b"\r "))
             return
         line = line.rstrip(b"\r ")
         if not line:
@@ -155,7 +155,7 @@ class Parser:
             yield Fact(line[2:])
             return
         elif kind in _EVENTS:
-            event = _event(line)
+            event = _event(kind, line)
             if event is not None:
                 yield event
                 return
@@ -215,8 +215,8 @@ def _python_stack(line: bytes) -> PythonStack | None:
     return PythonStack(number, process_id, generation, next_frame, tuple(frames))
 
 
-def _event(line: bytes) -> ProcessEvent | None:
-    what = _EVENTS[line[:2]]
+def _event(kind: bytes, line: bytes) -> ProcessEvent | None:
+    what = _EVENTS[kind]
     try:
         numbers = [int(word) for word in line.split()[1:]]
     except ValueError:
