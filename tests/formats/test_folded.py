@@ -90,6 +90,8 @@ def test_kinds_survive() -> None:
         "a.out`main;JSONEncoder.encode (/lib/json/encoder.py:183);a.out`inner_[i];zfs`zil_commit_[k];tmpfs`copy 3\n"
     )
     assert read(text).stack(4) == tuple(stack)
+    deep = [StackFrame("f" * 1000, kind=FrameKind.NATIVE)] * 40
+    assert written(profile_of((deep + stack, 3))) == f"{';'.join(frame.function_name for frame in deep)};{text}"
 
 
 def test_kernel_is_known_by_its_modules_and_by_what_called() -> None:
@@ -134,5 +136,7 @@ def test_any_bytes_give_a_profile_or_one_sentence(data: bytes) -> None:
 
 
 def test_a_stack_of_100_000_frames() -> None:
-    profile = read(";".join(["f", "g"] * 50_000) + " 2\n")
+    text = ";".join(["f", "g"] * 50_000) + " 2\n"
+    profile = read(text)
     assert CallTree.from_profile(profile).max_depth == 100_000
+    assert written(profile) == text

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections.abc import Callable
 from typing import BinaryIO
 
 from dtrace_profiler.errors import InputError
@@ -21,6 +22,8 @@ from dtrace_profiler.model.profile import Meta, Profile
 
 MEMO_BYTES = 384 << 20
 """Of stacks' beginnings that are looked up whole. Beyond, stacks are taken frame by frame."""
+_LONG_STACK = 1 << 14
+"""Bytes of a stack whose beginnings would cost too much: their sum grows as the square."""
 _MARKS = {
     "_[k]": FrameKind.KERNEL,
     "_[i]": FrameKind.INLINED,
@@ -52,30 +55,51 @@ def _fits(line: bytes) -> bool:
 
 def write(profile: Profile, file: BinaryIO) -> None:
     """Sorted, so that equal profiles give equal files."""
-    texts: list[str] = []
-    inside_kernel = bytearray(len(profile.parent))
-    names = [frame_name(frame) for frame in profile.frames]
-    kernel = bytearray(frame.kind is FrameKind.KERNEL for frame in profile.frames)
-    known = bytearray(is_kernel_module(frame.module_name) for frame in profile.frames)
-    for node, (parent, frame) in enumerate(zip(profile.parent, profile.frame, strict=True)):
-        name = names[frame]
-        inside_kernel[node] = known[frame] or (parent >= 0 and inside_kernel[parent])
-        if kernel[frame] and not inside_kernel[node]:
-            name += "_[k]"
-            inside_kernel[node] = 1
-        texts.append(name if parent < 0 else f"{texts[parent]};{name}")
     values: dict[str, int] = {}
+    texts = _texts(profile)
     for node, value in profile.stack_values().items():
-        text = texts[node]
+        text = texts(node)
         values[text] = values.get(text, 0) + value
     for text in sorted(values):
         if values[text]:
             file.write(f"{text} {values[text]}\n".encode("utf-8", "replace"))
 
 
+def _texts(profile: Profile) -> Callable[[int], str]:
+    """The text of each stack. That of every node is kept, for those below it, as long as it is short."""
+    names = [frame_name(frame) for frame in profile.frames]
+    kernel = bytearray(frame.kind is FrameKind.KERNEL for frame in profile.frames)
+    known = bytearray(is_kernel_module(frame.module_name) for frame in profile.frames)
+    inside_kernel = bytearray(len(profile.parent))
+    marked = bytearray(len(profile.parent))
+    kept: list[str | None] = []
+    for node, (parent, frame) in enumerate(zip(profile.parent, profile.frame, strict=True)):
+        inside_kernel[node] = known[frame] or (parent >= 0 and inside_kernel[parent])
+        name = names[frame]
+        if kernel[frame] and not inside_kernel[node]:
+            inside_kernel[node] = marked[node] = 1
+            name += "_[k]"
+        above = kept[parent] if parent >= 0 else ""
+        if above is None or len(above) > _LONG_STACK:
+            kept.append(None)
+        else:
+            kept.append(f"{above};{name}" if above else name)
+
+    def text_of(node: int) -> str:
+        below: list[str] = []
+        while (text := kept[node]) is None:
+            below.append(names[profile.frame[node]] + ("_[k]" if marked[node] else ""))
+            node = profile.parent[node]
+        below.append(text)
+        below.reverse()
+        return ";".join(below) if len(below) > 1 else text
+
+    return text_of
+
+
 def frame_name(frame: StackFrame) -> str:
     """How a frame is written, but for the kernel's mark."""
-    name = frame.function_name or _NO_NAME
+    name = frame.function_name.strip() or _NO_NAME
     if frame.kind is FrameKind.PYTHON:
         if frame.file:
             name = f"{name} ({frame.file}:{frame.first_line})"
@@ -97,7 +121,7 @@ def frame_of(name: str, *, in_kernel: bool) -> StackFrame:
         line = int(python[3])
         return StackFrame(python[1], file=python[2], line=line, first_line=line, kind=FrameKind.PYTHON)
     module, tick, function = name.partition("`")
-    if not tick:
+    if not tick or not module or not function:
         module, function = "", name
     address = int(function, 16) if _ADDRESS.fullmatch(function) else 0
     if kind is None:
@@ -167,7 +191,7 @@ class _Reader:
 
     def beginning(self, stack: bytes) -> int:
         """The node of a beginning that isn't known: from the longest one that is."""
-        if self._memo_bytes > MEMO_BYTES:
+        if self._memo_bytes > MEMO_BYTES or len(stack) > _LONG_STACK:
             node = -1
             for name in stack.split(b";"):
                 node = self.leaf(node, name)
