@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import Protocol
 
@@ -37,7 +36,8 @@ class ProcessMemory:
         if not 0 < address < 1 << 63 or size < 0:
             raise MemoryReadError(f"no address: {address:#x}")
         try:
-            data = os.pread(self._file.fileno(), size, address)
+            self._file.seek(address)
+            data = self._file.read(size)
         except (OSError, OverflowError, ValueError) as error:
             raise MemoryReadError(f"{size} bytes at {address:#x}: {error}") from error
         if len(data) != size:
