@@ -1,10 +1,10 @@
 """CPU profiler on DTrace: Python, native and kernel frames in one stack, drawn as a flame graph.
 
-    from dtrace_profiler import DTraceProfiler
+from dtrace_profiler import DTraceProfiler
 
-    with DTraceProfiler() as profiler:
-        work()
-    profiler.profile()
+with DTraceProfiler() as profiler:
+    work()
+profiler.profile()
 """
 
 from dtrace_profiler._version import __version__

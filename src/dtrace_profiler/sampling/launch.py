@@ -22,7 +22,8 @@ from dtrace_profiler.sampling.interpreter import Interpreter, can_start_python, 
 from dtrace_profiler.sampling.reader import Reader
 
 TARGET_FILES = tuple(
-    f"{name}.py" for name in ("sitecustomize", "run_program", "as_main", "bootstrap", "host", "walk", "wire", "core")
+    f"{name}.py"
+    for name in ("sitecustomize", "run_program", "as_main", "bootstrap", "host", "walk", "wire", "ticks", "core")
 )
 
 

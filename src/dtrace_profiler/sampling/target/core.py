@@ -4,7 +4,8 @@ Runs in our own process (`dtrace_profiler.sampler`) and, loaded by path, in prog
 (`bootstrap.py` beside this). So it imports only built-in modules, keeps to the syntax of Python 3.8, does not touch
 `threading`, and its thread blocks all signals.
 
-A sample's weight is the CPU time that its thread has used since its sample before, however late the sample comes.
+A sample's weight is the CPU time that its thread has used since its sample before, however late the sample comes
+(`ticks.py`).
 CPU time of threads without a Python stack (native threads, threads that lived for less than an interval, Python
 code while it is torn down) comes as samples of thread 0 with the stack `NO_STACK`, so that all weights together
 are the CPU time of the process. Our own thread is left out of both.
@@ -20,15 +21,9 @@ import os
 import sys
 import time
 
-from dtrace_profiler.sampling.target.host import (
-    block_signals,
-    native_id_of,
-    other_interpreters,
-    restore_signals,
-    seems_to_wait,
-    signal_mask,
-)
-from dtrace_profiler.sampling.target.walk import NO_STACK, StackWalker
+from dtrace_profiler.sampling.target.host import block_signals, restore_signals, signal_mask
+from dtrace_profiler.sampling.target.ticks import Ticker
+from dtrace_profiler.sampling.target.walk import StackWalker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +39,7 @@ SWITCH_INTERVAL_S = 0.0005
 With CPython's own 5 ms a sample falls into the next call that gives the GIL away (zlib, hashlib, I/O) and that
 call is charged for the Python code before it: measured 5 to 6 points of a hundred at 99 Hz, 14 at 997 Hz.
 """
-SLOW_WALK_NS = 400_000
-"""Longer than this, and the GIL may have been elsewhere in the middle of the walk: it is walked again."""
-RESIDUE_EVERY_NS = 100_000_000
+SETTLE_EVERY_NS = 100_000_000
 NOTE_WITHOUT_CLOCKS = (
     "CPU time of single threads can't be read on this system: that of the process is shared equally among the"
     " threads that don't seem to wait."
@@ -80,12 +73,11 @@ class Sampler:
         self.running = False
         self._interval_ns = interval_ns
         self._output = output
-        self._clocks = clocks
-        self._own_threads = own_threads
         self._follow_fork = follow_fork
         self._control = _thread.allocate_lock()
         self._ident = 0
-        self._walker = StackWalker(depth, output, self.losses)
+        self._walker = StackWalker(depth, output)
+        self._ticker = Ticker(self._walker, output, clocks, own_threads, self.losses)
 
     def start(self) -> None:
         """Begin; nothing happens where it has begun. `RuntimeError` where no thread can be started."""
@@ -114,22 +106,11 @@ class Sampler:
 
     def _begin(self) -> None:
         """Count from here."""
-        self._threads: dict[int, list[Any]] = {}
-        """Thread identifier → [clock, native id, CPU time at its last sample, last tick, its last stack]."""
-        self._tick_count = 0
-        self._tick_at_ns = time.monotonic_ns()
-        self._own_ns = 0
-        self._attributed_ns = 0
-        self._residue_at_ns = self._tick_at_ns
-        self._due_ns = self._tick_at_ns + self._interval_ns
+        self._ticker.begin()
+        now = time.monotonic_ns()
+        self._settle_at_ns = now
+        self._due_ns = now + self._interval_ns
         self._program_interval = self._our_interval = sys.getswitchinterval()
-        if self._clocks is not None:
-            for ident, clock in self._clocks.current().items():
-                try:
-                    self._threads[ident] = [clock, self._clocks.native_id(clock), self._clocks.read(clock), 0, 0]
-                except OSError:
-                    continue
-        self._process_ns = time.process_time_ns()
 
     def _spawn(self) -> None:
         self._last = False
@@ -167,37 +148,35 @@ class Sampler:
             self._native_id = get_native_id() if get_native_id else 0
             self._loop(wake)
         except Exception as error:  # a program that we are guest in never hears of our faults
-            self._lose("sampler_failed:" + type(error).__name__)
+            self._ticker.lose("sampler_failed:" + type(error).__name__)
         finally:
-            self._own_ns += time.thread_time_ns()
+            self._ticker.own_ns += time.thread_time_ns()
             self._ident = 0
             ended.release()
 
     def _loop(self, wake: Any) -> None:
         interval = self._interval_ns
-        due = self._due_ns
         seed = time.time_ns() & 0x7FFFFFFF
-        while True:
+        due = self._due_ns
+        if due <= time.monotonic_ns():
+            # Overdue, because a fork came in between. Not now, or all such ticks would fall onto the fork.
+            due = time.monotonic_ns() + interval * seed // 0x80000000
+        stopping = False
+        while not stopping:
+            self._due_ns = due  # kept over a fork: a program that forks all the time is sampled too
             seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
             # Up to a quarter of an interval to either side: a program with a rhythm of its own is not met
             # at the same point each time.
             moment = due + interval * (seed - 0x40000000) // 0x100000000
-            wait = moment - time.monotonic_ns()
-            stopping = wake.acquire(True, max(wait, 0) / 1e9)
+            stopping = wake.acquire(True, max(moment - time.monotonic_ns(), 0) / 1e9)
             now = time.monotonic_ns()
             if stopping:
-                if self._last:
-                    self._tick(now)
-                    self._residue()
-                self._restore_switch_interval()
-                self._output.flush(now, True)
-                if self._last:
-                    self._output.close()
-                return
-            self._tick(now)
-            if now - self._residue_at_ns >= RESIDUE_EVERY_NS:
-                self._residue_at_ns = now
-                self._residue()
+                break
+            busy, stopping = self._ticker.tick(now, wake)
+            self._yield_quickly(busy)
+            if now - self._settle_at_ns >= SETTLE_EVERY_NS:
+                self._settle_at_ns = now
+                self._ticker.settle()
             if not self._output.flush(now, False):
                 self._restore_switch_interval()
                 self._abandon()
@@ -206,127 +185,21 @@ class Sampler:
             behind = time.monotonic_ns() - due
             if behind > interval:
                 missed = behind // interval
-                self._lose("missed_ticks", missed)
+                self._ticker.lose("missed_ticks", missed)
                 due += missed * interval
-            self._due_ns = due  # kept over a fork: a program that forks all the time is sampled too
+        if self._last:
+            self._ticker.finish(time.monotonic_ns())
+        self._restore_switch_interval()
+        self._output.flush(time.monotonic_ns(), True)
+        if self._last:
+            self._output.close()
 
     def _abandon(self) -> None:
         self.running = False
         if self in _running:
             _running.remove(self)
 
-    # A tick.
-
-    def _tick(self, now: int) -> None:
-        self._tick_count += 1
-        if other_interpreters():
-            self._lose("ticks_with_other_interpreters")
-            return
-        wall = now - self._tick_at_ns
-        self._tick_at_ns = now
-        if self._clocks is None:
-            self._tick_by_process()
-            return
-        busy = 0
-        frames = sys._current_frames()
-        frames.pop(_thread.get_ident(), None)
-        timestamp = time.time_ns()
-        fresh = None
-        while frames:
-            ident, frame = frames.popitem()
-            thread = self._threads.get(ident)
-            used = -1
-            if thread is not None:
-                try:
-                    used = self._clocks.read(thread[0]) - thread[2]
-                except OSError:
-                    pass
-            if used < 0:  # new, or another thread with the identifier of one that has ended
-                if fresh is None:
-                    fresh = self._clocks.current()
-                thread = self._meet(ident, fresh)
-                if thread is None:
-                    self._lose("threads_without_clock")
-                    continue
-                used = thread[2]
-                thread[2] = 0
-            assert thread is not None
-            known = thread[3] == self._tick_count - 1
-            thread[3] = self._tick_count
-            thread[2] += used
-            if used <= 0 or thread[1] in self._own_threads:
-                if used > 0:
-                    self._attributed_ns += used
-                continue
-            # What a thread used while it had no Python stack is not its first stack's; the residue has it.
-            if not known and used > wall:
-                used = wall
-            started = time.monotonic_ns()
-            stack = self._walker.walk(frame)
-            if time.monotonic_ns() - started > SLOW_WALK_NS:  # another thread may have run meanwhile
-                self._lose("slow_walks")
-                current = sys._current_frames()
-                frames = {other: current[other] for other in frames if other in current}
-                stack = self._walker.walk(current.get(ident))
-                current.clear()
-            if stack == 0:  # only frames of our own: at exit, the program's last stack
-                stack = thread[4] or NO_STACK
-            thread[4] = stack
-            self._output.sample(timestamp, thread[1], stack, used)
-            self._attributed_ns += used
-            if used * 4 > wall:
-                busy += 1
-        frame = None  # type: ignore[assignment]  # a frame kept would keep the program's objects alive
-        if self._tick_count % 256 == 0:
-            self._prune()
-        self._yield_quickly(busy)
-
-    def _meet(self, ident: int, clocks: dict[int, Any]) -> list[Any] | None:
-        """The entry of a thread not seen until now, whose CPU time all counts."""
-        clock = clocks.get(ident)
-        if clock is None:
-            return None
-        try:
-            entry = [clock, self._clocks.native_id(clock), self._clocks.read(clock), -1, 0]
-        except OSError:
-            return None
-        self._threads[ident] = entry
-        return entry
-
-    def _prune(self) -> None:
-        for ident, thread in list(self._threads.items()):
-            if thread[3] < self._tick_count - 256:
-                del self._threads[ident]
-
-    def _tick_by_process(self) -> None:
-        """Without clocks of threads: what the process has used, in equal parts to those that don't seem to wait."""
-        process = time.process_time_ns() - time.thread_time_ns() - self._own_ns
-        used = process - self._process_ns
-        if used <= 0:
-            return
-        self._process_ns = process
-        stacks = []
-        frames = sys._current_frames()
-        frames.pop(_thread.get_ident(), None)
-        while frames:
-            ident, frame = frames.popitem()
-            code = frame.f_code
-            if not seems_to_wait(code):
-                stacks.append((ident, self._walker.walk(frame) or NO_STACK))
-        frame = None  # type: ignore[assignment]
-        timestamp = time.time_ns()
-        for ident, stack in stacks or [(0, NO_STACK)]:
-            self._output.sample(timestamp, native_id_of(ident), stack, used // max(1, len(stacks)))
-
-    def _residue(self) -> None:
-        """CPU time of the process that no stack has been charged for."""
-        if self._clocks is None:
-            return
-        own = self._own_ns + time.thread_time_ns()
-        left = time.process_time_ns() - self._process_ns - own - self._attributed_ns
-        if left > 1_000_000:
-            self._attributed_ns += left
-            self._output.sample(time.time_ns(), 0, NO_STACK, left)
+    # The GIL.
 
     def _yield_quickly(self, busy: int) -> None:
         current = sys.getswitchinterval()
@@ -340,9 +213,6 @@ class Sampler:
     def _restore_switch_interval(self) -> None:
         if sys.getswitchinterval() in (self._our_interval, SWITCH_INTERVAL_S):
             sys.setswitchinterval(self._program_interval)
-
-    def _lose(self, what: str, count: int = 1) -> None:
-        self.losses[what] = self.losses.get(what, 0) + count
 
     # Forks: the thread ends before, so that the child is made by a process with the program's threads only (CPython
     # 3.12 and later warn otherwise), and is there again afterwards.
@@ -358,7 +228,7 @@ class Sampler:
                 self._spawn()
         except RuntimeError:
             self._abandon()
-            self._lose("sampler_failed:fork")
+            self._ticker.lose("sampler_failed:fork")
         finally:
             self._control.release()
 

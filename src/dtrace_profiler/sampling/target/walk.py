@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from opcode import opname
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,26 +43,49 @@ MAX_CODES = 50_000
 MAX_STACKS = 200_000
 """When there are more, all numbers are forgotten and begin anew: programs that make code all the time stay small."""
 
+_NEVER_WAITS = tuple(
+    number
+    for number, name in enumerate(opname)
+    if name.startswith(
+        ("RESUME", "JUMP", "POP_JUMP", "LOAD_FAST", "STORE_FAST", "LOAD_CONST", "POP_TOP", "NOP", "COPY")
+    )
+)
+"""Instructions that can't be in the middle of a call. A thread found there waits for nothing but the GIL."""
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 OUR_FILES = {os.path.join(_HERE, name) for name in os.listdir(_HERE)}
 """Files whose frames are never shown."""
 
 
 class StackWalker:
-    """`depth`: frames kept of a stack's leaf side. `losses`: where deeper ones are counted, as `truncated`."""
+    """`depth`: frames kept of a stack's leaf side."""
 
-    def __init__(self, depth: int, output: Output, losses: dict[str, int]) -> None:
+    def __init__(self, depth: int, output: Output) -> None:
         self._depth = depth
         self._output = output
-        self._losses = losses
         self.forget()
 
     def forget(self) -> None:
         self._codes: dict[int, dict[Any, Any]] = {}
         """Address of a code object → {instruction → frame's number, None → the code object, kept alive}."""
+        self._waits: dict[int, dict[Any, bool]] = {}
+        """Address of a code object in `_codes` → {instruction → whether it can wait}."""
         self._stacks: dict[tuple[int, ...], int] = {}
+        self.truncated: set[int] = set()
+        """Stacks that are deeper than `depth`."""
         self._next_frame = FIRST_FRAME
         self._next_stack = FIRST_STACK
+
+    def may_wait(self, frame: FrameType) -> bool:
+        """Whether the leaf frame of a stack that was just walked may be within a call that waits."""
+        code = frame.f_code
+        lasti = frame.f_lasti
+        known = self._waits.setdefault(id(code), {})  # kept alive by _codes, or forgotten with it
+        answer = known.get(lasti)
+        if answer is None:
+            text = code.co_code
+            answer = known[lasti] = not (0 <= lasti < len(text) and text[lasti] in _NEVER_WAITS)
+        return answer
 
     def walk(self, frame: FrameType | None) -> int:
         """The number of the stack that ends at this frame; 0: none of its frames is the program's."""
@@ -87,7 +111,6 @@ class StackWalker:
             frame = frame.f_back
         if frame is not None and frame.f_back is not None and self._is_program(frame.f_back):
             numbers.append(TRUNCATED)
-            self._losses["truncated"] = self._losses.get("truncated", 0) + 1
         key = tuple(numbers)
         stack = self._stacks.get(key)
         if stack is None:
@@ -95,6 +118,8 @@ class StackWalker:
                 return 0
             stack = self._stacks[key] = self._next_stack
             self._next_stack += 1
+            if key[-1] == TRUNCATED:
+                self.truncated.add(stack)
             self._output.stack(stack, key)
         return stack
 
