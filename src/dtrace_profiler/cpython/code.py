@@ -110,8 +110,8 @@ class _Head(NamedTuple):
 
 class _Known(NamedTuple):
     head: _Head
-    text: bytes
-    """The first bytes of its name as they lie in memory: where there is no version, they tell a reused address."""
+    name: str
+    """Where there is no version, it tells a reused address; else empty."""
     found: CodeObject | Entry | Shim
     until: int
     """It was at its address until the count of versions was this."""
@@ -192,7 +192,7 @@ class CodeReader:
                 found = self._code(address, head)
                 if not head.version and not head.immortal:
                     return None  # the count has overflowed
-                known = _Known(head, b"", found, now, 0.0)
+                known = _Known(head, "", found, now, 0.0)
             self._known[address] = known._replace(until=now)
         except (MemoryReadError, NotThatObject, struct.error):
             return None
@@ -209,10 +209,10 @@ class CodeReader:
             head = self._head(address)
             if head is None:
                 return ENTRY, True
-            text = self._text(head)
-            if known is None or (known.head.identity, known.text) != (head.identity, text):
+            name = self._objects.string(head.qualname)
+            if known is None or (known.head.identity, known.name) != (head.identity, name):
                 self._forget(address, now)
-                known = self._known[address] = _Known(head, text, self._code(address, head), 0, now)
+                known = self._known[address] = _Known(head, name, self._code(address, head), 0, now)
         except (MemoryReadError, NotThatObject, struct.error):
             self._forget(address, now)
             return None, False
@@ -296,16 +296,6 @@ class CodeReader:
             return False, False
         immortal = count >= 1 << 28  # the largest counts mean it, one more or less
         return immortal, immortal or count < 1 << 24
-
-    def _text(self, head: _Head) -> bytes:
-        """The beginning of the qualified name, with its length, as it lies in memory."""
-        address = head.qualname + self._offsets["uni.length"]
-        for size in (72, 24):
-            try:
-                return self._memory.read(address, size)
-            except MemoryReadError:
-                continue
-        raise NotThatObject(f"no name at {address:#x}")
 
     def _code(self, address: int, head: _Head) -> CodeObject | Entry | Shim:
         """Read a code object's name, file and lines, and make sure that it was there all the while."""
