@@ -1,0 +1,68 @@
+#pragma D option quietresize
+#pragma D option bufsize=4m
+#pragma D option dynvarsize=32m
+#pragma D option switchrate=50hz
+#pragma D option ustackframes=127
+uint64_t member[int];
+
+BEGIN
+{
+  setopt("procfspath", "/nonexistent");
+  member[42] = 1;
+  natives[ustack(127)] = (uint64_t)0;
+  printf("B %d\n", walltimestamp);
+}
+
+rawtp:sched::sched_process_exec
+/member[pid]/
+{
+  printf("X %d %d\n", walltimestamp, pid);
+}
+
+rawtp:sched::sched_process_exit
+/member[pid] && pid == tid/
+{
+  printf("E %d %d\n", walltimestamp, pid);
+}
+
+syscall::prctl:entry
+/arg0 == 1073746486/
+{
+  member[(int)arg1] = 1;
+}
+
+profile-997
+/member[pid]/
+{
+  this->n = (uint64_t)0;
+  this->k = (uint64_t)0;
+  this->h = (uint64_t)0;
+  this->id = (timestamp << 16) ^ tid;
+  this->pc = (uint64_t)uregs[16];
+  this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
+}
+
+profile-997
+/member[pid]/
+{
+  this->n = natives[ustack(127)];
+}
+
+profile-997
+/member[pid] && this->n == 0/
+{
+  this->n = this->id;
+  natives[ustack(127)] = this->n;
+  printf("N %x %k\n", this->n, ustack(127));
+}
+
+profile-997
+/member[pid]/
+{
+  printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
+}
+
+END
+{
+  printf("Z %d\n", walltimestamp);
+}

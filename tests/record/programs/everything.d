@@ -1,0 +1,289 @@
+#pragma D option quietresize
+#pragma D option bufsize=4m
+#pragma D option dynvarsize=32m
+#pragma D option switchrate=50hz
+#pragma D option scratchsize=1920
+#pragma D option ustackframes=127
+#pragma D option stackframes=127
+uint64_t member[int];
+uint64_t slot[int];
+uint64_t current[int];
+uint64_t shape[int];
+uint64_t generation[int];
+uint64_t seen[uint64_t];
+
+BEGIN
+{
+  setopt("procfspath", "/nonexistent");
+  member[42] = 1;
+  natives[ustack(127)] = (uint64_t)0;
+  kernels[stack(127)] = (uint64_t)0;
+  slot[42] = (uint64_t)792;
+  current[42] = (uint64_t)0;
+  shape[42] = (uint64_t)2148106296;
+  generation[42] = (uint64_t)0;
+  printf("B %d\n", walltimestamp);
+}
+
+rawtp:sched::sched_process_exec
+/member[pid]/
+{
+  slot[pid] = 0;
+  shape[pid] = 0;
+  generation[pid] = 0;
+  printf("X %d %d\n", walltimestamp, pid);
+}
+
+rawtp:sched::sched_process_exit
+/member[pid] && pid == tid/
+{
+  printf("E %d %d\n", walltimestamp, pid);
+}
+
+rawtp:sched::sched_process_fork
+/member[pid]/
+{
+  this->child = ((struct task_struct *)arg1)->tgid;
+}
+
+rawtp:sched::sched_process_fork
+/member[pid] && this->child != pid/
+{
+  member[this->child] = 1;
+  slot[this->child] = slot[pid];
+  current[this->child] = current[pid];
+  shape[this->child] = shape[pid];
+  generation[this->child] = generation[pid];
+  printf("F %d %d %d\n", walltimestamp, pid, this->child);
+}
+
+syscall::prctl:entry
+/arg0 == 1073746485/
+{
+  generation[(int)arg1] = arg2;
+}
+
+syscall::prctl:entry
+/arg0 == 1073746484/
+{
+  current[(int)arg1] = arg3;
+  shape[(int)arg1] = arg4 & 0xffffffff;
+  slot[(int)arg1] = arg2;
+}
+
+syscall::prctl:entry
+/arg0 == 1073746486/
+{
+  member[(int)arg1] = 1;
+}
+
+profile-99
+/member[pid]/
+{
+  this->n = (uint64_t)0;
+  this->k = (uint64_t)0;
+  this->h = (uint64_t)0;
+  this->id = (timestamp << 16) ^ tid;
+  this->pc = (uint64_t)uregs[16];
+  this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
+}
+
+profile-99
+/member[pid]/
+{
+  this->f = (uint64_t)0;
+  this->ts = (uint64_t)0;
+  this->g = (uint64_t)0;
+  this->at = slot[pid];
+  this->shape = shape[pid];
+  this->ic = this->shape >> 31 ? 4 : 0;
+  this->ip = this->shape >> 31 ? 6 : 1;
+  this->c0 = (uint64_t)0;
+  this->c25 = (uint64_t)0;
+}
+
+profile-99
+/member[pid] && this->at/
+{
+  this->h = 1;
+  this->ts = *(uint64_t *)copyin(curthread->thread.fsbase + this->at, 8);
+  this->h = 0;
+}
+
+profile-99
+/member[pid] && this->at && current[pid]/
+{
+  this->f = *(uint64_t *)copyin(curthread->thread.fsbase + current[pid], 8);
+  this->ts = this->f ? this->f : this->ts;
+  this->f = 0;
+}
+
+profile-99
+/member[pid] && this->ts/
+{
+  this->h = 1;
+  this->f = *(uint64_t *)copyin(this->ts + (this->shape & 0x7fff), 8);
+  this->h = this->f ? 1 : 0;
+}
+
+profile-99
+/member[pid] && this->f && (this->shape >> 16 & 0x7fff)/
+{
+  this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8);
+  this->h = this->f ? 1 : 0;
+}
+
+profile-99
+/member[pid] && this->f && generation[pid]/
+{
+  this->g = *(uint64_t *)copyin(generation[pid], 8);
+}
+
+profile-99
+/member[pid] && this->f && this->h/
+{
+  this->none = (uint64_t *)alloca(64);
+  this->none[0] = 0;
+  this->none[1] = 0;
+  this->none[4] = 0;
+  this->none[6] = 0;
+  this->none[7] = 0;
+  this->p = (uint64_t *)copyin(this->f, 64);
+  this->c0 = this->p[this->ic]; this->i0 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c1 = this->p[this->ic]; this->i1 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c2 = this->p[this->ic]; this->i2 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c3 = this->p[this->ic]; this->i3 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c4 = this->p[this->ic]; this->i4 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c5 = this->p[this->ic]; this->i5 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c6 = this->p[this->ic]; this->i6 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c7 = this->p[this->ic]; this->i7 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c8 = this->p[this->ic]; this->i8 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c9 = this->p[this->ic]; this->i9 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c10 = this->p[this->ic]; this->i10 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c11 = this->p[this->ic]; this->i11 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c12 = this->p[this->ic]; this->i12 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c13 = this->p[this->ic]; this->i13 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c14 = this->p[this->ic]; this->i14 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c15 = this->p[this->ic]; this->i15 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c16 = this->p[this->ic]; this->i16 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c17 = this->p[this->ic]; this->i17 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c18 = this->p[this->ic]; this->i18 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c19 = this->p[this->ic]; this->i19 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c20 = this->p[this->ic]; this->i20 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c21 = this->p[this->ic]; this->i21 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c22 = this->p[this->ic]; this->i22 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c23 = this->p[this->ic]; this->i23 = this->p[7]; this->f = this->p[this->ip];
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
+  this->c24 = this->p[this->ic]; this->i24 = this->p[7]; this->f = this->p[this->ip];
+  this->hash = 0x9E3779B97F4A7C15 ^ this->g ^ ((uint64_t)pid << 32);
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c0) * 0x9E3779B97F4A7C15 + this->i0;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c1) * 0x9E3779B97F4A7C15 + this->i1;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c2) * 0x9E3779B97F4A7C15 + this->i2;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c3) * 0x9E3779B97F4A7C15 + this->i3;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c4) * 0x9E3779B97F4A7C15 + this->i4;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c5) * 0x9E3779B97F4A7C15 + this->i5;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c6) * 0x9E3779B97F4A7C15 + this->i6;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c7) * 0x9E3779B97F4A7C15 + this->i7;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c8) * 0x9E3779B97F4A7C15 + this->i8;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c9) * 0x9E3779B97F4A7C15 + this->i9;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c10) * 0x9E3779B97F4A7C15 + this->i10;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c11) * 0x9E3779B97F4A7C15 + this->i11;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c12) * 0x9E3779B97F4A7C15 + this->i12;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c13) * 0x9E3779B97F4A7C15 + this->i13;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c14) * 0x9E3779B97F4A7C15 + this->i14;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c15) * 0x9E3779B97F4A7C15 + this->i15;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c16) * 0x9E3779B97F4A7C15 + this->i16;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c17) * 0x9E3779B97F4A7C15 + this->i17;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c18) * 0x9E3779B97F4A7C15 + this->i18;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c19) * 0x9E3779B97F4A7C15 + this->i19;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c20) * 0x9E3779B97F4A7C15 + this->i20;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c21) * 0x9E3779B97F4A7C15 + this->i21;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c22) * 0x9E3779B97F4A7C15 + this->i22;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c23) * 0x9E3779B97F4A7C15 + this->i23;
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c24) * 0x9E3779B97F4A7C15 + this->i24;
+  this->h = this->hash > 1 ? this->hash : 2;
+}
+
+profile-99
+/member[pid] && this->f && this->h > 1/
+{
+  this->none = (uint64_t *)alloca(64);
+  this->none[0] = 0;
+  this->none[1] = 0;
+  this->none[4] = 0;
+  this->none[6] = 0;
+  this->none[7] = 0;
+  this->p = (uint64_t *)copyin(this->f, 64);
+  this->c25 = this->p[this->ic]; this->i25 = this->p[7]; this->f = this->p[this->ip];
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c25) * 0x9E3779B97F4A7C15 + this->i25;
+  this->h = this->hash > 1 ? this->hash : 2;
+}
+
+profile-99
+/member[pid] && this->h > 1 && !seen[this->h]/
+{
+  seen[this->h] = 1;
+  printf("H %x %d %x %x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x\n", this->h, pid, this->g, this->f, this->c0, this->i0, this->c1, this->i1, this->c2, this->i2, this->c3, this->i3, this->c4, this->i4, this->c5, this->i5, this->c6, this->i6, this->c7, this->i7, this->c8, this->i8, this->c9, this->i9, this->c10, this->i10, this->c11, this->i11, this->c12, this->i12, this->c13, this->i13, this->c14, this->i14, this->c15, this->i15, this->c16, this->i16, this->c17, this->i17, this->c18, this->i18, this->c19, this->i19, this->c20, this->i20, this->c21, this->i21, this->c22, this->i22, this->c23, this->i23, this->c24, this->i24, this->c25, this->i25);
+}
+
+profile-99
+/member[pid] && !(this->shape >> 15 & 1)/
+{
+  this->n = natives[ustack(127)];
+}
+
+profile-99
+/member[pid] && this->n == 0 && !(this->shape >> 15 & 1)/
+{
+  this->n = this->id;
+  natives[ustack(127)] = this->n;
+  printf("N %x %k\n", this->n, ustack(127));
+}
+
+profile-99
+/member[pid] && arg0/
+{
+  this->k = kernels[stack(127)];
+}
+
+profile-99
+/member[pid] && arg0 && this->k == 0/
+{
+  this->k = this->id;
+  kernels[stack(127)] = this->k;
+  printf("K %x %k\n", this->k, stack(127));
+}
+
+profile-99
+/member[pid]/
+{
+  printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
+}
+
+END
+{
+  printf("Z %d\n", walltimestamp);
+}
