@@ -22,7 +22,7 @@ from dtrace_profiler.python_processes import NamedStack, PythonProcesses
 from dtrace_profiler.record.parse import NativeStack, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES
 from dtrace_profiler.record.recording import RecordingWriter
-from dtrace_profiler.stacks import TRUNCATED, UNKNOWN, NativeProcess, kernel_frames
+from dtrace_profiler.stacks import TRUNCATED, UNKNOWN, NativeFrames, NativeProcess, kernel_frames
 from dtrace_profiler.symbols.native import Symboliser
 
 _PENDING_S = 2.0
@@ -166,20 +166,22 @@ class Resolver:
         if record.python == 1:
             self._lose("walk_faults_stacks")
         if python is not None:
-            frames = self._merge(frames, python)
+            frames = self._merge(native, python)
         truncated = native.truncated if python is None else python.truncated
         frames = ((TRUNCATED,) if truncated else ()) + frames
         frames += kernel_frames(self._kernels.get(record.kernel, ()))
         return frames or (UNKNOWN,)
 
-    def _merge(self, native: tuple[StackFrame, ...], python: NamedStack) -> tuple[StackFrame, ...]:
+    def _merge(self, native: NativeFrames, python: NamedStack) -> tuple[StackFrame, ...]:
         if python.truncated:
             self._lose("truncated_python_stacks")
         return merge(
             MergeRequest(
-                native=native if self._options.native != "none" else (),
+                native=native.frames if self._options.native != "none" else (),
+                native_truncated=native.truncated,
                 unwound=self._options.native == "full" and python.unwinds,
                 python=python.frames,
+                python_truncated=python.truncated,
                 loops=python.loops,
                 glue=self._options.glue,
             )

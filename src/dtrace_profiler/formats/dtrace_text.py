@@ -133,7 +133,7 @@ class _Reader:
         path, nodes = part.resolved
         node: int | None = nodes.get(parent)
         if node is None:
-            node = nodes[parent] = self._builder.add_path(path, parent)
+            node = nodes[parent] = self._builder.add_path(path, parent)[-1]
         return node
 
     def _name(self, parts: Sequence[StackPart]) -> None:

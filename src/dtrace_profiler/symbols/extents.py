@@ -29,6 +29,8 @@ _ABSOLUTE = 0xFFF1
 _MAPPING_SYMBOLS = (b"$", b".")
 """Names that mark data in code (`$d`, `$x` on ARM) or that a tool left over (`.L3`, `.annobin_x.c`): no functions."""
 
+_ALIGNMENT = 16
+"""Of functions, on the systems whose C library we know."""
 _RANK_PLT = (5,)
 _RANK_UNWIND = (9,)
 
@@ -59,9 +61,23 @@ def build_table(elf: ElfFile, others: Sequence[ElfFile] = ()) -> SymbolTable:
         # function share one name, if only a number.
         starts = by_address.starts if by_address else ()
         known = set(starts)
-        ranges = ((start, end, f"0x{start:x}") for start, end in function_ranges(elf) if start not in known)
+        ranges = (
+            (start, end, _known_place(elf, by_address, start, end) or f"0x{start:x}")
+            for start, end in function_ranges(elf)
+            if start not in known
+        )
         add(*_named_extents(ranges, _RANK_UNWIND))
     return SymbolTable.build(extents, b"".join(blobs))
+
+
+def _known_place(elf: ElfFile, table: SymbolTable | None, start: int, end: int) -> str:
+    """The name of a function that is known by where it lies: those at the root of all stacks. Else empty."""
+    if start <= elf.entry < end:
+        return "_start"
+    following = -(-end // _ALIGNMENT) * _ALIGNMENT
+    if table is not None and table.lookup(following).partition("@")[0] == "__libc_start_main":
+        return "__libc_start_call_main"  # glibc's caller of main, in the same source file just before this one
+    return ""
 
 
 def mini_debug_file(elf: ElfFile) -> ElfFile | None:

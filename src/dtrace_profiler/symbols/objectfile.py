@@ -19,7 +19,7 @@ from dtrace_profiler.symbols.lines import MAX_DEBUG_BYTES, ChildLines, LineSourc
 from dtrace_profiler.symbols.source import ByteSource, FileSource
 from dtrace_profiler.symbols.table import SymbolTable
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the blocks in the cache: raise it when a table built by an older version would name something differently."""
 _WORTH_CACHING = 2000
 """Names in a table. Reading a smaller one takes less than a millisecond."""
