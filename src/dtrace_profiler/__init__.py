@@ -7,11 +7,15 @@ with DTraceProfiler() as profiler:
 profiler.profile()
 """
 
+from typing import TYPE_CHECKING
+
 from dtrace_profiler._version import __version__
 from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.model.frame import FrameKind, Sample, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
-from dtrace_profiler.profiler import DTraceProfiler
+
+if TYPE_CHECKING:
+    from dtrace_profiler.profiler import DTraceProfiler
 
 __all__ = [
     "DTraceProfiler",
@@ -23,3 +27,12 @@ __all__ = [
     "StackFrame",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # The engine is most of the package; what only reads or draws profiles does without.
+    if name == "DTraceProfiler":
+        from dtrace_profiler.profiler import DTraceProfiler
+
+        return DTraceProfiler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

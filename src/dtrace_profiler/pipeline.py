@@ -27,7 +27,7 @@ from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
 from dtrace_profiler.record.messages import classify
 from dtrace_profiler.record.parse import NativeStack, ProcessEvent, PythonStack, Record, SampleRecord
-from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, PythonProcess, d_program
+from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, PythonProcess
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.record.workspace import Workspace
 from dtrace_profiler.resolve import Resolver
@@ -124,7 +124,7 @@ class DTraceEngine:
         self._resolver.process(self.request.pid)
         if self.request.options.children:
             self._members.update(pid for pid in descendants(self.request.pid) if pid != os.getpid())
-        stage = self._start_stage(self._program(walk_steps=self._first_steps()))
+        stage = self._start_stage(self.program_request())
         if self._recording is not None:
             self._recording.fact("program", stage.text)
         self._resolving = threading.Thread(target=self._resolve_queue, name="dtrace-profiler-resolve", daemon=True)
@@ -132,9 +132,9 @@ class DTraceEngine:
         self._watch = threading.Thread(target=self._watch_stages, name="dtrace-profiler-watch", daemon=True)
         self._watch.start()
 
-    def program_text(self) -> str:
-        """The D program that `start` would run first."""
-        return d_program(self._program(walk_steps=self._first_steps()))
+    def program_request(self) -> ProgramRequest:
+        """What the D program depends on that `start` runs first. Looks for CPython in the processes."""
+        return self._program(walk_steps=self._first_steps())
 
     def _first_steps(self) -> int:
         """Look for CPython in the processes that are there; no walk where there is none and none is expected."""

@@ -13,11 +13,11 @@ from dtrace_profiler.record.program import options as dtrace_options
 
 
 def program(pid: int, options: Options) -> str:
-    """The text for this process, with dtrace's options as pragmas. Needs no DTrace."""
+    """The text for this process, with dtrace's options as pragmas. Needs no DTrace, and the process only for Python."""
     request = EngineRequest(
         dtrace=DTraceCommand("dtrace", ()), elevation=(), pid=pid, options=options, machine=platform.machine()
     )
     engine = DTraceEngine(request, Collector(), on_failure=lambda error: None)
-    asked = engine._program(walk_steps=0)
+    asked = engine.program_request()
     pragmas = "".join(f"#pragma D option {option}\n" for option in ("quiet", *dtrace_options(asked)))
     return f"{pragmas}\n{d_program(asked)}"

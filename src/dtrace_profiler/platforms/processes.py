@@ -6,6 +6,8 @@ import os
 import shlex
 from collections.abc import Iterator
 
+from dtrace_profiler.platforms.base import system
+
 
 def process_exists(pid: int, *, proc: str = "/proc") -> bool:
     """Whether a process runs: a zombie has ended."""
@@ -19,6 +21,8 @@ def process_exists(pid: int, *, proc: str = "/proc") -> bool:
 
 
 def _answers_signals(pid: int) -> bool:
+    if system() == "windows":
+        return True  # there, signal 0 ends a process; whoever opens it will be told
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
