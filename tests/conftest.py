@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
 
 CORPUS = Path(__file__).parents[2] / "shared" / "dtrace-corpus"
+
+
+def pytest_configure() -> None:
+    """Programs that tests start must not ignore what a shell in the background, or nohup, has us ignore."""
+    handlers = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL, "SIGQUIT": signal.SIG_DFL}
+    for name, usual in handlers.items():
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from dtrace_profiler.platforms.processes import descendants, process_exists
 from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
 from dtrace_profiler.record.messages import classify
-from dtrace_profiler.record.parse import NativeStack, ProcessEvent, PythonStack, Record, SampleRecord
+from dtrace_profiler.record.parse import CodeName, NativeStack, ProcessEvent, PythonStack, Record, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, PythonProcess
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.record.workspace import Workspace
@@ -46,6 +46,7 @@ _EXEC_UNSEEN_S = 0.2
 """The first sample of a held process comes as it executes its program; its exec event then, unless it was lost."""
 _HANDOVER_NS = 100_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
+_LATEST_HANDOVER_NS = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +173,8 @@ class DTraceEngine:
         except OSError as error:
             workspace.close()
             raise DTraceFailed(f"dtrace could not be started: {error.strerror or error}.") from error
+        if self._stages:
+            stage.from_ns = 1 << 63  # until it has begun
         self._stages.append(stage)
         if self._stopping.is_set():
             stage.stop()  # asked for while this one was being started
@@ -266,6 +269,9 @@ class DTraceEngine:
         if isinstance(record, SampleRecord):
             if record.python > 1 and self._python is not None:
                 self._python.look_again(record.python)
+        elif isinstance(record, CodeName):
+            if self._python is not None:
+                self._python.name(record)
         elif isinstance(record, PythonStack):
             if self._python is not None:
                 self._python.define(record)
@@ -311,15 +317,20 @@ class DTraceEngine:
                 self.target_ended.set()
 
     def _begin(self, stage: Stage, timestamp_ns: int) -> None:
-        stage.begin_ns, stage.began_at = timestamp_ns, time.monotonic()
         if stage is not self._stages[0]:
             # What has come since its text was written. Both programs listen; the first has heard it before.
             for pid in self._members:
                 self._control.member(pid)
-            stage.from_ns = self._stages[0].until_ns = timestamp_ns + _HANDOVER_NS
         if self._python is not None:
             for process in self._python.found:
                 self._control.python(process)
+        stage.begin_ns, stage.began_at = timestamp_ns, time.monotonic()
+        if stage is not self._stages[0]:
+            # Not before it knows all processes, which on a busy machine takes a while. (Our clock may have been set
+            # since dtrace took its time from it.)
+            told_ns = min(max(timestamp_ns, time.time_ns()), timestamp_ns + _LATEST_HANDOVER_NS)
+            stage.from_ns = self._stages[0].until_ns = told_ns + _HANDOVER_NS
+            stage.began_at += (told_ns - timestamp_ns) / 1e9  # the first goes on for as long
         self.begin_ns = self.begin_ns or timestamp_ns
         self.ready.set()
 
@@ -369,7 +380,8 @@ class DTraceEngine:
                 self._resolver.define(record)
             elif isinstance(record, ProcessEvent) and record.what == "exec":
                 self._resolver.new_image(record.process_id)
-            if recording is not None:
+            # The recording has the names with the stacks.
+            if recording is not None and not isinstance(record, CodeName):
                 recording.record(record)
         self._resolver.retry()
         if recording is not None:

@@ -11,7 +11,7 @@ import dataclasses
 import heapq
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from dtrace_profiler.cpython.code import SHIM, CodeObject, CodeReader
 from dtrace_profiler.cpython.glue import EvaluationLoops, native_unwind_works
@@ -21,7 +21,7 @@ from dtrace_profiler.cpython.modules import ModuleNames
 from dtrace_profiler.merge import PythonFrame
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.platforms.processes import arguments, process_exists, working_directory
-from dtrace_profiler.record.parse import PythonStack
+from dtrace_profiler.record.parse import CodeName, PythonStack
 from dtrace_profiler.record.program import PythonProcess
 
 _POLL_S = 0.002
@@ -31,6 +31,8 @@ _GIVE_UP_S = 10.0
 """A process that is no CPython by then has no interpreter, or brings it in late (a program that embeds it)."""
 _MAX_STACKS = 1 << 17
 _MAX_UNCERTAIN = 1 << 12
+_ORPHAN_S = 1.0
+"""Each CPU has a buffer of its own: a forked process's first stacks may come before the fork, but not by more."""
 _LOOK_AGAIN_S = 0.3
 """A code object that was there, unchanged, for this long is the one that was sampled (see cpython.code)."""
 UNKNOWN_PYTHON = StackFrame("<unknown>", kind=FrameKind.UNKNOWN)
@@ -80,8 +82,14 @@ class PythonProcesses:
         self._depth = depth
         self._known: dict[int, _Process] = {}
         self._stacks: dict[int, NamedStack] = {}
-        self._uncertain: dict[int, tuple[float, PythonStack]] = {}
+        self._uncertain: dict[int, tuple[float, PythonStack, dict[int, CodeName]]] = {}
         """Stacks with a frame that could not be named surely: (when to try again, what was printed)."""
+        self._names: dict[int, dict[int, CodeName]] = {}
+        """Number of a stack → frame → what was read as it was sampled."""
+        self._orphans: dict[int, list[PythonStack]] = {}
+        """Pid → stacks of a process that is not known yet."""
+        self._orphaned: dict[int, float] = {}
+        """Number of such a stack → when it was printed."""
         self._frames: dict[tuple[CodeObject, int], StackFrame] = {}
         self._waiting: list[tuple[float, float, int]] = []
         """A heap of (when to look, when it began, pid)."""
@@ -172,6 +180,7 @@ class PythonProcesses:
     def new_image(self, pid: int) -> None:
         """The process has executed another program."""
         self._known.pop(pid, None)
+        self._orphans.pop(pid, None)
         self.watch(pid)
 
     def forked(self, parent: int, child: int) -> None:
@@ -186,6 +195,8 @@ class PythonProcesses:
             return
         layout = dataclasses.replace(known.layout, pid=child)
         self._known[child] = dataclasses.replace(known, layout=layout, code=CodeReader(layout, memory))
+        for stack in self._orphans.pop(child, ()):
+            self.define(stack)
 
     def ended(self, pid: int) -> None:
         self._known.pop(pid, None)
@@ -197,33 +208,44 @@ class PythonProcesses:
 
     # Naming.
 
+    def name(self, name: CodeName) -> None:
+        """A frame of a stack that `define` will tell of."""
+        if len(self._names) >= _MAX_UNCERTAIN:
+            self._names.clear()
+        self._names.setdefault(name.number, {})[name.frame] = name
+
     def define(self, stack: PythonStack) -> None:
         """Read the code objects of a stack that was just printed."""
         process = self._known.get(stack.process_id)
         if process is None:
-            self._lose("unresolved_stacks")
-            named = NamedStack((UNKNOWN_PYTHON,), truncated=False)
-        else:
-            named = self._name(process, stack)
+            if len(self._orphaned) >= _MAX_UNCERTAIN:
+                self._orphans.clear()
+                self._orphaned.clear()
+            self._orphans.setdefault(stack.process_id, []).append(stack)
+            self._orphaned[stack.number] = time.monotonic()
+            return
+        names = self._names.pop(stack.number, {})
+        named = self._name(process, stack, names)
+        self._orphaned.pop(stack.number, None)
         if len(self._stacks) >= _MAX_STACKS:
             for old in list(self._stacks)[: _MAX_STACKS // 4]:
                 del self._stacks[old]
         self._stacks[stack.number] = named
         if named.uncertain and len(self._uncertain) < _MAX_UNCERTAIN:
-            self._uncertain[stack.number] = (time.monotonic() + _LOOK_AGAIN_S, stack)
+            self._uncertain[stack.number] = (time.monotonic() + _LOOK_AGAIN_S, stack, names)
 
     def look_again(self, number: int) -> None:
         """A stack was sampled again. What could not be named when it was new may by now be known for sure."""
         waiting = self._uncertain.get(number)
         if waiting is not None and waiting[0] <= time.monotonic():
-            del self._uncertain[number]
-            self.define(waiting[1])
+            _, stack, self._names[number] = self._uncertain.pop(number)
+            self.define(stack)
 
-    def _name(self, process: _Process, stack: PythonStack) -> NamedStack:
+    def _name(self, process: _Process, stack: PythonStack, names: Mapping[int, CodeName]) -> NamedStack:
         out: list[PythonFrame] = []
         room = self._depth
         truncated = stack.next_frame != 0
-        found = process.code.read(stack.frames, stack.generation)
+        found = process.code.read(stack.frames, stack.generation, whole=not stack.next_frame, names=names)
         for code, (_, instruction) in zip(found, stack.frames, strict=True):
             if not room:
                 truncated = True
@@ -256,7 +278,11 @@ class PythonProcesses:
 
     def stack(self, number: int) -> NamedStack | None:
         """A stack that was defined; None where it was not, or not yet."""
-        return self._stacks.get(number)
+        since = self._orphaned.get(number)
+        if since is None or time.monotonic() - since < _ORPHAN_S:
+            return self._stacks.get(number)
+        self._lose("unresolved_stacks")
+        return NamedStack((UNKNOWN_PYTHON,), truncated=False)
 
 
 def _for_walk(process: _Process) -> PythonProcess:
@@ -270,4 +296,15 @@ def _for_walk(process: _Process) -> PythonProcess:
         old_frames=layout.minor == 11,
         generation=layout.generation_address,
         leaf_only=not process.full_native,
+        code_type=layout.code_type,
+        code_shape=_code_shape(offsets),
     )
+
+
+def _code_shape(offsets: Mapping[str, int]) -> int:
+    """See `PythonProcess.code_shape`; 0 where an offset does not fit a byte."""
+    parts = [
+        offsets[name]
+        for name in ("co.qualname", "co.filename", "co.firstlineno", "uni.ascii_size", "uni.state", "ob.type")
+    ]
+    return int.from_bytes(bytes(parts), "little") if max(parts) < 256 else 0

@@ -5,62 +5,18 @@ from __future__ import annotations
 import collections
 import json
 import math
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from dtrace_profiler import DTraceProfiler, FrameKind, Profile, Sample
-from dtrace_profiler.launch import start_held
+from dtrace_profiler import FrameKind
 
-pytestmark = pytest.mark.dtrace
+sys.path.insert(0, str(Path(__file__).parent))
+from pythons import INTERPRETERS, each_python, names, run
 
 HERE = Path(__file__).parent
-
-
-def _interpreters() -> dict[str, str]:
-    """Version → an interpreter that is no shell script around one."""
-    found = {}
-    for minor in range(11, 16):
-        candidates = [shutil.which(f"python3.{minor}") or ""]
-        candidates += [str(path) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3.{minor}")]
-        for candidate in reversed(candidates):
-            if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
-                found[f"3.{minor}"] = os.path.realpath(candidate)
-                break
-    return found
-
-
-INTERPRETERS = _interpreters()
-each_python = pytest.mark.parametrize("python", INTERPRETERS.values(), ids=INTERPRETERS.keys())
-
-
-def run(command: list[str], frequency_hz: int, **options: object) -> tuple[Profile, str]:
-    with tempfile.TemporaryFile("w+") as file:
-        saved = os.dup(1)
-        os.dup2(file.fileno(), 1)
-        try:
-            target = start_held(command)
-        finally:
-            os.dup2(saved, 1)
-            os.close(saved)
-        profiler = DTraceProfiler(target.pid, engine="dtrace", before_exec=command, **options)  # type: ignore[arg-type]
-        profiler.start(frequency_hz)
-        assert profiler.wait_ready(60)
-        target.release()
-        assert target.wait(240) == 0
-        profiler.stop()
-        file.seek(0)
-        return profiler.profile(), file.read()
-
-
-def names(sample: Sample) -> list[str]:
-    """Python functions, root first."""
-    return [frame.function_name for frame in sample.stack_frames if frame.kind is FrameKind.PYTHON]
+pytestmark = pytest.mark.dtrace
 
 
 @pytest.mark.slow
@@ -93,9 +49,8 @@ def test_shares_and_callers(python: str) -> None:
             extension += 1
             wrong += not {"compress_page", "hash_page"} & set(names(sample))
     assert extension > 100
-    # 3.11 and 3.12 have an instant in which a thread's current frame is not set, and 3.11 no count by which new code
-    # could be believed at once: docs/python-frames.md.
-    assert wrong <= extension * (0.01 if python.endswith(("3.11", "3.12")) else 0.001)
+    # 3.11 and 3.12 have an instant in which a thread's current frame is not set: docs/python-frames.md.
+    assert wrong <= extension * (0.003 if python.endswith(("3.11", "3.12")) else 0.001)
     assert any("dive" in names(s) and names(s).count("dive") == 21 for s in profile.samples())
 
 
@@ -188,7 +143,8 @@ def churn():
     while time.process_time() < end:
         space = {}
         name = f"made_{number % 9973}"
-        body = "    m = 0\\n    for i in range(1500): m += i\\n    return m"
+        if number % 100 == 0: name = "größe" if number % 200 else "計算" * 40  # not ASCII, stored in other ways
+        body = "    m = 0\\n    for i in range(8000): m += i\\n    return m"
         exec(compile(f"def {name}(n):\\n{body}", "made", "exec"), space)
         serve(space[name], number)
         number += 1
@@ -206,8 +162,11 @@ churn()
         leaves += 1
         unknown += any(frame.function_name == "<unknown>" for frame in below)
         # Below `serve` nothing but a function that was made runs.
-        assert all(f.function_name.startswith("made_") or f.function_name == "<unknown>" for f in below), stack
+        made = ("made_", "größe", "計算" * 40, "<unknown>")
+        assert all(frame.function_name.startswith(made) for frame in below), python_names
     assert leaves > 100
+    # The program makes some thousand functions a second, and their names are read as they run.
+    assert unknown <= 0.02 * leaves
 
 
 @pytest.mark.skipif(len(INTERPRETERS) < 2, reason="needs two versions of CPython")

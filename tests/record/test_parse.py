@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dtrace_profiler.record import parse
 from dtrace_profiler.record.parse import (
+    CodeName,
     Fact,
     NativeStack,
     Notice,
@@ -28,6 +29,7 @@ ADDRESSES = st.integers(1, (1 << 64) - 1)
 FRAMES = st.one_of(
     ADDRESSES.map(lambda a: b"0x%x" % a), st.sampled_from([b"vmlinux`do_syscall_64+0x5c", b"ip_tables`f"])
 )
+NAMES = st.binary(max_size=20).filter(lambda name: not set(name) & set(b"\n\t") and name == name.rstrip(b"\r "))
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(SampleRecord, *[NUMBERS] * 8),
     st.builds(NativeStack, NUMBERS, st.lists(FRAMES, max_size=5).map(tuple), st.booleans()),
@@ -39,6 +41,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         NUMBERS,
         st.lists(st.tuples(ADDRESSES, NUMBERS), max_size=5).map(tuple),
     ),
+    st.builds(CodeName, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NAMES, NAMES),
     st.builds(ProcessEvent, st.sampled_from(["begin", "end"]), NUMBERS, st.just(0), st.just(0)),
     st.builds(ProcessEvent, st.sampled_from(["exec", "exit"]), NUMBERS, NUMBERS, st.just(0)),
     st.builds(ProcessEvent, st.just("fork"), NUMBERS, NUMBERS, NUMBERS),
@@ -72,6 +75,11 @@ def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
         (b"H ab 42 3 0 10:20 30:40 0:50 60:70", PythonStack(0xAB, 42, 3, 0, ((0x10, 0x20), (0x30, 0x40)))),
         (b"H ab 42 0 7f00 10:20", PythonStack(0xAB, 42, 0, 0x7F00, ((0x10, 0x20),))),
         (b"H ab 42 0 0", PythonStack(0xAB, 42, 0, 0, ())),
+        (
+            b"L ab 1 17 e4 64 A.b.<locals>.c\t/a path/x y.py",
+            CodeName(0xAB, 1, 17, 0xE4, 0x64, b"A.b.<locals>.c", b"/a path/x y.py"),
+        ),
+        (b"L ab 0 1 e4 e4 \t", CodeName(0xAB, 0, 1, 0xE4, 0xE4, b"", b"")),
         (b'# {"end": {}}', Fact(b'{"end": {}}')),
         (b"#", Fact(b"")),
         (b"dtrace: something new", Notice(b"dtrace: something new")),
@@ -79,6 +87,8 @@ def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
         (b"S 5 42 1 43 0 0 0 x", Notice(b"S 5 42 1 43 0 0 0 x")),
         (b"N xyz", Notice(b"N xyz")),
         (b"H ab 42 0", Notice(b"H ab 42 0")),
+        (b"L ab 0 1 e4 e4 name", Notice(b"L ab 0 1 e4 e4 name")),
+        (b"L ab 0 1 e4 name\tfile", Notice(b"L ab 0 1 e4 name\tfile")),
         (b"H ab 42 0 0 10-20", Notice(b"H ab 42 0 0 10-20")),
         (b"F 5 42", Notice(b"F 5 42")),
         (b"E 5 42 43", Notice(b"E 5 42 43")),

@@ -16,6 +16,7 @@ from dtrace_profiler.platforms.dtrace_command import find_dtrace
 from dtrace_profiler.record.program import (
     FRAME_BYTES,
     FRAMES_A_CLAUSE,
+    NAMED_FRAMES,
     ProgramRequest,
     PythonProcess,
     d_program,
@@ -26,7 +27,9 @@ from dtrace_profiler.record.workspace import Workspace
 
 GOLDENS = Path(__file__).parent / "programs"
 PYTHON_311 = PythonProcess(pid=42, slot=0x318, frame=56, cframe=8, old_frames=True, leaf_only=True)
-PYTHON_315 = PythonProcess(pid=43, slot=-40, current_slot=-32, frame=72, generation=0x8F00A0)
+PYTHON_315 = PythonProcess(
+    pid=43, slot=-40, current_slot=-32, frame=72, generation=0x8F00A0, code_type=0x8E0000, code_shape=0x82028487880
+)
 
 KINDS = {
     "plain": ProgramRequest(frequency_hz=99, pids=[42]),
@@ -152,10 +155,11 @@ def test_a_stack_is_printed_once_and_a_sample_always(request: ProgramRequest) ->
         set("BSZXE")
         | ({"N"} if request.native_frames else set())
         | ({"K"} if request.kernel else set())
-        | ({"H"} if request.walk_steps else set())
+        | ({"H", "L"} if request.walk_steps else set())
         | ({"F"} if request.children else set())
     )
-    assert all(len(found) == 1 for found in prints.values())
+    named = min(request.walk_steps, NAMED_FRAMES)
+    assert all(len(found) == (named if letter == "L" else 1) for letter, found in prints.items())
     assert prints["S"][0]["predicate"] == "member[pid]"
     assert list(clauses(d_program(request)))[-1]["probe"] == "END"
     if request.kernel:

@@ -13,7 +13,7 @@ from dtrace_profiler.record.program import options as dtrace_options
 
 
 def program(pid: int, options: Options) -> str:
-    """The text for this process, with dtrace's options as pragmas. Needs no DTrace, and the process only for Python."""
+    """The text for this process, with dtrace's options as pragmas. Needs no DTrace."""
     request = EngineRequest(
         dtrace=DTraceCommand("dtrace", ()), elevation=(), pid=pid, options=options, machine=platform.machine()
     )

@@ -12,13 +12,16 @@ from __future__ import annotations
 import struct
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dtrace_profiler.cpython.layout import Layout
 from dtrace_profiler.cpython.linetable import line_ranges
 from dtrace_profiler.cpython.memory import Memory, MemoryReadError, word
 from dtrace_profiler.cpython.objects import NotThatObject, Objects
+from dtrace_profiler.record.parse import CodeName
+from dtrace_profiler.record.program import NAME_BYTES
 
 _MAX_CACHED = 1 << 16
 _MAX_COPIES = 1 << 10
@@ -59,6 +62,9 @@ class CodeObject:
             if -2 <= instruction - start <= self.size:
                 return instruction - start
         return None
+
+    def is_same(self, other: CodeObject) -> bool:
+        return (self.qualname, self.filename, self.first_line) == (other.qualname, other.filename, other.first_line)
 
     def contains(self, instruction: int) -> bool:
         return self.offset(instruction) is not None
@@ -134,6 +140,7 @@ class CodeReader:
         self._code_type = layout.code_type
         self._none = layout.none
         self._known: dict[int, _Known] = {}
+        self._by_name: dict[tuple[object, ...], CodeObject] = {}
         self._reused: dict[int, float] = {}
         """Addresses that were seen to be reused, and when last."""
         self._strings_reused = float("-inf")
@@ -147,17 +154,35 @@ class CodeReader:
         except MemoryReadError:
             return 0
 
-    def read(self, frames: Sequence[tuple[int, int]], generation: int) -> list[Found]:
-        """What each (code object, instruction) of a stack is. `generation`: the count when it was sampled."""
+    def read(
+        self,
+        frames: Sequence[tuple[int, int]],
+        generation: int,
+        *,
+        whole: bool = False,
+        names: Mapping[int, CodeName] = MappingProxyType({}),
+    ) -> list[Found]:
+        """What each (code object, instruction) of a stack is, leaf first.
+
+        `generation`: the count when it was sampled. `whole`: the last frame is the first that its thread has.
+        `names`: by index, what was read as the sample was taken.
+        """
         sampled = generation & self._counter.mask
         if len(self._known) > _MAX_CACHED:
             self._known.clear()
             self._reused.clear()
         if self._counter.kind == "versions" and sampled and not self._has_several_counts():
             count = self.generation()
-            return [self._read_version(word & ~self._tag, at, sampled, count) for word, at in frames]
+            return [
+                self._read_version(word & ~self._tag, at, sampled, count) or self._named(names.get(index))
+                for index, (word, at) in enumerate(frames)
+            ]
         now = self._clock()
-        found = [self._read_likely(word & ~self._tag, at, now) for word, at in frames]
+        root = len(frames) - 1 if whole else -1
+        found = [
+            self._read_likely(word & ~self._tag, at, now, is_root=index == root, name=self._named(names.get(index)))
+            for index, (word, at) in enumerate(frames)
+        ]
         if self._counter.kind == "freed":
             unchanged = sampled == self.generation()
             return [item if unchanged or sure else None for item, sure in found]
@@ -200,8 +225,19 @@ class CodeReader:
 
     # Without: as far as can be told.
 
-    def _read_likely(self, address: int, instruction: int, now: float) -> tuple[Found, bool]:
-        """(object, whether it has been there since well before the sample was taken)."""
+    def _read_likely(
+        self, address: int, instruction: int, now: float, *, is_root: bool = False, name: CodeObject | None = None
+    ) -> tuple[Found, bool]:
+        """(object, whether it has been there since well before the sample was taken).
+
+        `name`: what is known to have been there then.
+        """
+        if name is not None:
+            found = self._read_likely(address, instruction, now)[0]
+            known = self._known.get(address)
+            if found is None and known is not None and isinstance(known.found, CodeObject):
+                found = self._holding(address, known.found, instruction)
+            return (found if isinstance(found, CodeObject) and found.is_same(name) else name), True
         if address == self._none:
             return ENTRY, True
         known = self._known.get(address)
@@ -209,10 +245,10 @@ class CodeReader:
             head = self._head(address)
             if head is None:
                 return ENTRY, True
-            name = self._objects.string(head.qualname)
-            if known is None or (known.head.identity, known.name) != (head.identity, name):
+            qualname = self._objects.string(head.qualname)
+            if known is None or (known.head.identity, known.name) != (head.identity, qualname):
                 self._forget(address, now)
-                known = self._known[address] = _Known(head, name, self._code(address, head), 0, now)
+                known = self._known[address] = _Known(head, qualname, self._code(address, head), 0, now)
         except (MemoryReadError, NotThatObject, struct.error):
             self._forget(address, now)
             return None, False
@@ -222,7 +258,10 @@ class CodeReader:
         reused = self._reused.get(address, float("-inf"))
         if _is_from_string(known.found):
             reused = max(reused, self._strings_reused)
-        if not sure and now - reused < _REUSE_S:
+        # The program's own module is, in a script's first moments, the youngest code at a place that others had. But
+        # those were imported: no module but the program's is the first frame of a thread.
+        is_program = is_root and known.found.qualname == "<module>"
+        if not sure and not is_program and now - reused < _REUSE_S:
             return None, False
         found = self._holding(address, known.found, instruction)
         return found, sure and found is not None
@@ -233,6 +272,23 @@ class CodeReader:
             self._reused[address] = now
             if _is_from_string(known.found):
                 self._strings_reused = now
+
+    # By its name alone.
+
+    def _named(self, name: CodeName | None) -> CodeObject | None:
+        """A code object of which nothing but this is known: no lines but its first. Only for names in ASCII."""
+        if name is None or max(len(name.qualname), len(name.filename)) >= NAME_BYTES - 1:
+            return None
+        if not self._objects.is_ascii(name.qualname_state) or not self._objects.is_ascii(name.filename_state):
+            return None
+        key = name[2:]
+        found = self._by_name.get(key)
+        if found is None:
+            if len(self._by_name) > _MAX_CACHED:
+                self._by_name.clear()
+            qualname, filename = (text.decode("ascii", "replace") for text in (name.qualname, name.filename))
+            found = self._by_name[key] = CodeObject(qualname, filename, name.first_line, 0, 0, b"")
+        return found
 
     # Reading.
 
@@ -303,7 +359,10 @@ class CodeReader:
             raise NotThatObject(f"a freed code object at {address:#x}")
         qualname, filename = self._objects.string(head.qualname), self._objects.string(head.filename)
         table = self._objects.bytes_(head.line_table)
-        if self._head(address) != head:
+        # Code that is made again and again has all its parts where those of the code before were. While these are
+        # being written they read as neither.
+        again = self._objects.string(head.qualname), self._objects.string(head.filename)
+        if self._head(address) != head or again != (qualname, filename) or not qualname.isprintable():
             raise NotThatObject(f"the code object at {address:#x} was freed")
         if filename == "<shim>":
             return ENTRY

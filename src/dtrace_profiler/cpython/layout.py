@@ -61,7 +61,7 @@ class Layout:
     counter: Counter
     """The count that tells whether a code object is still the one that was sampled."""
     code_type: int
-    """Address of `PyCode_Type`; 0 where no frame was there to learn it from."""
+    """Address of `PyCode_Type`; 0 where it is not exported, and no frame was there to learn it from."""
     none: int
     """Address of None, the executable of entry frames from 3.13 on (there, with tag bits); 0 where not seen."""
     functions: tuple[int, ...]
@@ -144,7 +144,7 @@ def read_layout(pid: int, memory: Memory, base: int, symbols: RuntimeSymbols, pa
         slot=slots.lasting,
         current_slot=slots.current,
         counter=find_counter(memory, main, offsets, minor, codes, version_count),
-        code_type=frames.code_type,
+        code_type=frames.code_type or (base + symbols.code_type if symbols.code_type else 0),
         none=frames.none,
         functions=tuple(base + address for address in symbols.functions),
         machine=symbols.machine,

@@ -56,6 +56,11 @@ class Objects:
             raise NotThatObject(f"no str at {address:#x}: not the ASCII that it says it is")
         return raw.decode(_ENCODINGS[kind], "replace")
 
+    def is_ascii(self, state: int) -> bool:
+        """Whether a str of this state has its text, one byte a character, at `uni.ascii_size`."""
+        state >>= self._state_shift
+        return (state & 7, state >> 3 & 1, state >> 4 & 1) == (1, 1, 1)
+
     def bytes_(self, address: int) -> bytes:
         """The content of a bytes object."""
         size = word(self._memory, address + self._offsets["bytes.ob_size"])

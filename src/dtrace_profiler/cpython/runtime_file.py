@@ -23,7 +23,7 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _VERSION_COUNT = b"_Py_next_func_version"
 FUNCTIONS = (b"PyEval_EvalCode", b"PyObject_CallObject", b"PyImport_Import", b"PyRun_StringFlags", b"PyObject_Str")
 """Exported by every build: how they begin says whether it keeps frame pointers."""
-_EXPORTED = (b"_PyRuntime", b"Py_Version", *FUNCTIONS)
+_EXPORTED = (b"_PyRuntime", b"Py_Version", b"PyCode_Type", *FUNCTIONS)
 
 
 class RuntimeSymbols(NamedTuple):
@@ -36,6 +36,8 @@ class RuntimeSymbols(NamedTuple):
     runtime: int
     version: int
     """Of `Py_Version`; 0 where it has none (before 3.11)."""
+    code_type: int
+    """Of `PyCode_Type`; 0 where that is not exported."""
     functions: tuple[int, ...]
     version_count: int
     """Of CPython 3.12's count of code versions; 0 where it is not there, or the file is stripped."""
@@ -101,6 +103,7 @@ def _read(elf: ElfFile) -> RuntimeSymbols | None:
         load_address=min((s.address - s.offset for s in elf.segments if s.type == PT_LOAD), default=0),
         runtime=runtime,
         version=found.get(b"Py_Version", 0),
+        code_type=found.get(b"PyCode_Type", 0),
         functions=tuple(found[name] for name in FUNCTIONS if name in found),
         version_count=found.get(_VERSION_COUNT, 0),
         machine=_MACHINES.get(elf.machine, ""),

@@ -37,7 +37,7 @@ class ControlChannel:
 
     def python(self, process: PythonProcess) -> None:
         """Walk this process's Python frames from now on."""
-        self._say(1, process.pid, process.generation)
+        self._say(1, process.pid, process.generation, process.code_type, process.code_shape)
         self._say(0, process.pid, process.slot, process.current_slot, process.shape)
 
     def member(self, pid: int) -> None:

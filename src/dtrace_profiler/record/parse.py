@@ -43,6 +43,21 @@ class PythonStack(NamedTuple):
     frames: tuple[tuple[int, int], ...]
 
 
+class CodeName(NamedTuple):
+    """What the code object of one frame is, of the Python stack that comes next; read as the sample was taken."""
+
+    number: int
+    """The stack's."""
+    frame: int
+    """0: the leaf."""
+    first_line: int
+    qualname_state: int
+    """Of the str: how its characters are stored, as bits."""
+    filename_state: int
+    qualname: bytes
+    filename: bytes
+
+
 class ProcessEvent(NamedTuple):
     """`what`: exec, fork (child is set) or exit; begin and end of the sampling itself have process_id 0."""
 
@@ -64,7 +79,7 @@ class Notice(NamedTuple):
     text: bytes
 
 
-Record = SampleRecord | NativeStack | PythonStack | ProcessEvent | Fact | Notice
+Record = SampleRecord | NativeStack | PythonStack | CodeName | ProcessEvent | Fact | Notice
 
 MAX_LINE_BYTES = 1 << 24
 """A longer line is none of ours. dtrace's longest, an H record of 200 frames, has 7 kB; a recording's longest is the
@@ -151,6 +166,11 @@ class Parser:
             if stack is not None:
                 yield stack
                 return
+        elif kind == b"L ":
+            name = _code_name(line)
+            if name is not None:
+                yield name
+                return
         elif kind == b"# " or line == b"#":
             yield Fact(line[2:])
             return
@@ -167,7 +187,7 @@ _FIELDS = {"begin": 1, "end": 1, "exec": 2, "exit": 2, "fork": 3}
 
 
 def _is_record(line: bytes) -> bool:
-    return line[1:2] == b" " and line[:1] in b"SNKHXFEBZ#"
+    return line[1:2] == b" " and line[:1] in b"SNKHLXFEBZ#"
 
 
 def _hexadecimal(text: bytes) -> int | None:
@@ -215,6 +235,18 @@ def _python_stack(line: bytes) -> PythonStack | None:
     return PythonStack(number, process_id, generation, next_frame, tuple(frames))
 
 
+def _code_name(line: bytes) -> CodeName | None:
+    head, tab, filename = line.partition(b"\t")
+    words = head.split(b" ", 6)
+    if not tab or len(words) != 7:
+        return None
+    try:
+        states = int(words[4], 16), int(words[5], 16)
+        return CodeName(int(words[1], 16), int(words[2]), int(words[3]), *states, words[6], filename)
+    except ValueError:
+        return None
+
+
 def _event(kind: bytes, line: bytes) -> ProcessEvent | None:
     what = _EVENTS[kind]
     try:
@@ -237,6 +269,8 @@ def text_of(record: Record) -> bytes:
         frames = b"".join(b" %x:%x" % frame for frame in record.frames)
         head = b"H %x %d %x %x" % (record.number, record.process_id, record.generation, record.next_frame)
         return head + frames + b"\n"
+    if isinstance(record, CodeName):
+        return b"L %x %d %d %x %x %s\t%s\n" % record
     if isinstance(record, ProcessEvent):
         letter = next(key for key, what in _EVENTS.items() if what == record.what)
         numbers = (record.timestamp_ns, record.process_id, record.child)[: _FIELDS[record.what]]

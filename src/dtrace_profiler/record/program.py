@@ -27,11 +27,19 @@ from dataclasses import dataclass
 
 ClauseWriter = Callable[..., str]
 
+PYTHON_FACTS = ("slot", "current", "shape", "codetype", "codeshape")
+"""What the program knows of each CPython process, and a forked one has from its parent."""
+
 MAX_NATIVE_FRAMES = 127
 """`kernel.perf_event_max_stack`, unless raised."""
 FRAMES_A_CLAUSE = 25
 """Unrolled walk steps in one clause. The kernel's verifier takes time that grows with the square of a clause's
 length: 128 steps were ready after 2.7 s in clauses of 100, after 1.3 s in clauses of 25 (Linux 6.18)."""
+NAMED_FRAMES = 8
+"""Frames of a new stack, from the leaf on, whose names the program prints itself: code objects that are gone before
+we can read them are young, and so are those who run them. Each costs two strings, but only when a stack is new."""
+NAME_BYTES = 192
+"""Of a name or path, more is cut."""
 FRAME_BYTES = 64
 """One copyin takes in all that is asked of an interpreter frame (see cpython.layout)."""
 
@@ -60,6 +68,11 @@ class PythonProcess:
     generation: int = 0
     leaf_only: bool = False
     """Its native code keeps no frame pointers: only the interrupted address is true."""
+    code_type: int = 0
+    """Address of `PyCode_Type`; 0: the program prints no names."""
+    code_shape: int = 0
+    """Offsets, a byte each from the lowest: a code object's name, file and first line; a str's text and state; an
+    object's type."""
 
     @property
     def shape(self) -> int:
@@ -100,7 +113,7 @@ def options(request: ProgramRequest) -> list[str]:
     """dtrace's `-x` options that the program needs."""
     out = ["quietresize", "bufsize=4m", "dynvarsize=32m", "switchrate=50hz"]
     if request.walk_steps:
-        out.append(f"scratchsize={scratch_bytes(request)}")
+        out += [f"scratchsize={scratch_bytes(request)}", f"strsize={NAME_BYTES}"]
     if request.native_frames:
         out.append(f"ustackframes={request.native_frames}")
     if request.kernel:
@@ -123,7 +136,8 @@ def _declarations(request: ProgramRequest) -> str:
     # 64 bits everywhere: a plain 0 would make a variable a 32-bit int for the whole program.
     names = ["member[int]"]
     if request.walk_steps:
-        names += ["slot[int]", "current[int]", "shape[int]", "generation[int]", "seen[uint64_t]"]
+        names += [f"{name}[int]" for name in (*PYTHON_FACTS, "generation")]
+        names.append("seen[uint64_t]")
     return "".join(f"uint64_t {name};\n" for name in names)
 
 
@@ -141,6 +155,8 @@ def _begin(request: ProgramRequest) -> str:
             f"slot[{process.pid}] = (uint64_t){process.slot};",
             f"current[{process.pid}] = (uint64_t){process.current_slot};",
             f"shape[{process.pid}] = (uint64_t){process.shape};",
+            f"codetype[{process.pid}] = (uint64_t){process.code_type};",
+            f"codeshape[{process.pid}] = (uint64_t){process.code_shape};",
             f"generation[{process.pid}] = (uint64_t){process.generation};",
         ]
     statements.append('printf("B %d\\n", walltimestamp);')
@@ -164,12 +180,7 @@ def _processes(request: ProgramRequest) -> list[str]:
     ]
     if request.children:
         child = "this->child"
-        inherit = [
-            f"slot[{child}] = slot[pid];",
-            f"current[{child}] = current[pid];",
-            f"shape[{child}] = shape[pid];",
-            f"generation[{child}] = generation[pid];",
-        ]
+        inherit = [f"{name}[{child}] = {name}[pid];" for name in (*PYTHON_FACTS, "generation")]
         out.append(
             _clause(
                 "rawtp:sched::sched_process_fork",
@@ -191,7 +202,13 @@ def _processes(request: ProgramRequest) -> list[str]:
         prctl = "syscall::prctl:entry"
         if request.walk_steps:
             out += [
-                _clause(prctl, f"arg0 == {request.control + 1}", "generation[(int)arg1] = arg2;"),
+                _clause(
+                    prctl,
+                    f"arg0 == {request.control + 1}",
+                    "generation[(int)arg1] = arg2;",
+                    "codetype[(int)arg1] = arg3;",
+                    "codeshape[(int)arg1] = arg4;",
+                ),
                 _clause(
                     prctl,
                     f"arg0 == {request.control}",
@@ -319,6 +336,7 @@ def _walk(request: ProgramRequest, clause: ClauseWriter) -> list[str]:
         statements.append("this->h = this->hash > 1 ? this->hash : 2;")
         out.append(clause(f"this->f && this->h{' > 1' if start else ''}", *statements))
     frames = ", ".join(f"this->c{step}, this->i{step}" for step in range(steps))
+    out += _names(min(steps, NAMED_FRAMES), clause)
     out.append(
         clause(
             "this->h > 1 && !seen[this->h]",
@@ -327,3 +345,46 @@ def _walk(request: ProgramRequest, clause: ClauseWriter) -> list[str]:
         )
     )
     return out
+
+
+def _names(count: int, clause: ClauseWriter) -> list[str]:
+    """Clauses that print the names in a new stack, before the stack itself."""
+    fact = [f"(this->codeshape >> {bits} & 0xff)" for bits in range(0, 48, 8)]
+    out = [
+        clause(
+            "",
+            "this->codetype = (uint64_t)0;",
+            "this->codeshape = (uint64_t)0;",
+            *(f"this->y{index} = (uint64_t)0;" for index in range(count)),
+        ),
+        clause(
+            "this->h > 1 && !seen[this->h]",
+            "this->codetype = codetype[pid];",
+            "this->codeshape = codeshape[pid];",
+        ),
+        clause(
+            "this->codetype",
+            *(
+                f"this->y{index} = this->c{index} ? *(uint64_t *)copyin({_code(index)} + {fact[5]}, 8) : 0;"
+                for index in range(count)
+            ),
+        ),
+    ]
+    for index in range(count):
+        out.append(
+            clause(
+                f"this->codetype && this->y{index} == this->codetype",
+                f"this->name = *(uint64_t *)copyin({_code(index)} + {fact[0]}, 8);",
+                f"this->file = *(uint64_t *)copyin({_code(index)} + {fact[1]}, 8);",
+                f'printf("L %x {index} %d %x %x %s\\t%s\\n", this->h,'
+                f" *(int *)copyin({_code(index)} + {fact[2]}, 4),"
+                f" *(uint32_t *)copyin(this->name + {fact[4]}, 4), *(uint32_t *)copyin(this->file + {fact[4]}, 4),"
+                f" copyinstr(this->name + {fact[3]}), copyinstr(this->file + {fact[3]}));",
+            )
+        )
+    return out
+
+
+def _code(index: int) -> str:
+    """The code object of a frame: the two lowest bits say how it is counted (3.14 and later)."""
+    return f"(this->c{index} & ~(uint64_t)3)"

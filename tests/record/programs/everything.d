@@ -3,12 +3,15 @@
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=50hz
 #pragma D option scratchsize=1920
+#pragma D option strsize=192
 #pragma D option ustackframes=127
 #pragma D option stackframes=127
 uint64_t member[int];
 uint64_t slot[int];
 uint64_t current[int];
 uint64_t shape[int];
+uint64_t codetype[int];
+uint64_t codeshape[int];
 uint64_t generation[int];
 uint64_t seen[uint64_t];
 
@@ -21,6 +24,8 @@ BEGIN
   slot[42] = (uint64_t)792;
   current[42] = (uint64_t)0;
   shape[42] = (uint64_t)2148106296;
+  codetype[42] = (uint64_t)0;
+  codeshape[42] = (uint64_t)0;
   generation[42] = (uint64_t)0;
   printf("B %d\n", walltimestamp);
 }
@@ -53,6 +58,8 @@ rawtp:sched::sched_process_fork
   slot[this->child] = slot[pid];
   current[this->child] = current[pid];
   shape[this->child] = shape[pid];
+  codetype[this->child] = codetype[pid];
+  codeshape[this->child] = codeshape[pid];
   generation[this->child] = generation[pid];
   printf("F %d %d %d\n", walltimestamp, pid, this->child);
 }
@@ -61,6 +68,8 @@ syscall::prctl:entry
 /arg0 == 1073746485/
 {
   generation[(int)arg1] = arg2;
+  codetype[(int)arg1] = arg3;
+  codeshape[(int)arg1] = arg4;
 }
 
 syscall::prctl:entry
@@ -240,6 +249,105 @@ profile-99
   this->c25 = this->p[this->ic]; this->i25 = this->p[7]; this->f = this->p[this->ip];
   this->hash = (this->hash ^ (this->hash >> 29) ^ this->c25) * 0x9E3779B97F4A7C15 + this->i25;
   this->h = this->hash > 1 ? this->hash : 2;
+}
+
+profile-99
+/member[pid]/
+{
+  this->codetype = (uint64_t)0;
+  this->codeshape = (uint64_t)0;
+  this->y0 = (uint64_t)0;
+  this->y1 = (uint64_t)0;
+  this->y2 = (uint64_t)0;
+  this->y3 = (uint64_t)0;
+  this->y4 = (uint64_t)0;
+  this->y5 = (uint64_t)0;
+  this->y6 = (uint64_t)0;
+  this->y7 = (uint64_t)0;
+}
+
+profile-99
+/member[pid] && this->h > 1 && !seen[this->h]/
+{
+  this->codetype = codetype[pid];
+  this->codeshape = codeshape[pid];
+}
+
+profile-99
+/member[pid] && this->codetype/
+{
+  this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y2 = this->c2 ? *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y3 = this->c3 ? *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y4 = this->c4 ? *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y5 = this->c5 ? *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y6 = this->c6 ? *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y7 = this->c7 ? *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+}
+
+profile-99
+/member[pid] && this->codetype && this->y0 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 0 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y1 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 1 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y2 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 2 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y3 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 3 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y4 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 4 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y5 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 5 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y6 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 6 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y7 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 7 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
 profile-99

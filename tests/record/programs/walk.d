@@ -3,11 +3,14 @@
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=50hz
 #pragma D option scratchsize=576
+#pragma D option strsize=192
 #pragma D option ustackframes=127
 uint64_t member[int];
 uint64_t slot[int];
 uint64_t current[int];
 uint64_t shape[int];
+uint64_t codetype[int];
+uint64_t codeshape[int];
 uint64_t generation[int];
 uint64_t seen[uint64_t];
 
@@ -20,10 +23,14 @@ BEGIN
   slot[42] = (uint64_t)792;
   current[42] = (uint64_t)0;
   shape[42] = (uint64_t)2148106296;
+  codetype[42] = (uint64_t)0;
+  codeshape[42] = (uint64_t)0;
   generation[42] = (uint64_t)0;
   slot[43] = (uint64_t)-40;
   current[43] = (uint64_t)-32;
   shape[43] = (uint64_t)72;
+  codetype[43] = (uint64_t)9306112;
+  codeshape[43] = (uint64_t)8934207813760;
   generation[43] = (uint64_t)9371808;
   printf("B %d\n", walltimestamp);
 }
@@ -47,6 +54,8 @@ syscall::prctl:entry
 /arg0 == 1073746485/
 {
   generation[(int)arg1] = arg2;
+  codetype[(int)arg1] = arg3;
+  codeshape[(int)arg1] = arg4;
 }
 
 syscall::prctl:entry
@@ -147,6 +156,65 @@ profile-99
   this->hash = (this->hash ^ (this->hash >> 29) ^ this->c2) * 0x9E3779B97F4A7C15 + this->i2;
   this->hash = (this->hash ^ (this->hash >> 29) ^ this->c3) * 0x9E3779B97F4A7C15 + this->i3;
   this->h = this->hash > 1 ? this->hash : 2;
+}
+
+profile-99
+/member[pid]/
+{
+  this->codetype = (uint64_t)0;
+  this->codeshape = (uint64_t)0;
+  this->y0 = (uint64_t)0;
+  this->y1 = (uint64_t)0;
+  this->y2 = (uint64_t)0;
+  this->y3 = (uint64_t)0;
+}
+
+profile-99
+/member[pid] && this->h > 1 && !seen[this->h]/
+{
+  this->codetype = codetype[pid];
+  this->codeshape = codeshape[pid];
+}
+
+profile-99
+/member[pid] && this->codetype/
+{
+  this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y2 = this->c2 ? *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y3 = this->c3 ? *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+}
+
+profile-99
+/member[pid] && this->codetype && this->y0 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 0 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y1 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 1 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y2 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 2 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
+}
+
+profile-99
+/member[pid] && this->codetype && this->y3 == this->codetype/
+{
+  this->name = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->file = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
+  printf("L %x 3 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
 profile-99

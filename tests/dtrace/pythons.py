@@ -1,0 +1,55 @@
+"""Interpreters there are, a profile of one's whole life, and the Python functions of a sample."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from dtrace_profiler import DTraceProfiler, FrameKind, Profile, Sample
+from dtrace_profiler.launch import start_held
+
+
+def _interpreters() -> dict[str, str]:
+    """Version → an interpreter that is no shell script around one."""
+    found = {}
+    for minor in range(11, 16):
+        candidates = [shutil.which(f"python3.{minor}") or ""]
+        candidates += [str(path) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3.{minor}")]
+        for candidate in reversed(candidates):
+            if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+                found[f"3.{minor}"] = os.path.realpath(candidate)
+                break
+    return found
+
+
+INTERPRETERS = _interpreters()
+each_python = pytest.mark.parametrize("python", INTERPRETERS.values(), ids=INTERPRETERS.keys())
+
+
+def run(command: list[str], frequency_hz: int, **options: object) -> tuple[Profile, str]:
+    with tempfile.TemporaryFile("w+") as file:
+        saved = os.dup(1)
+        os.dup2(file.fileno(), 1)
+        try:
+            target = start_held(command)
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)
+        profiler = DTraceProfiler(target.pid, engine="dtrace", before_exec=command, **options)  # type: ignore[arg-type]
+        profiler.start(frequency_hz)
+        assert profiler.wait_ready(60)
+        target.release()
+        assert target.wait(240) == 0
+        profiler.stop()
+        file.seek(0)
+        return profiler.profile(), file.read()
+
+
+def names(sample: Sample) -> list[str]:
+    """Python functions, root first."""
+    return [frame.function_name for frame in sample.stack_frames if frame.kind is FrameKind.PYTHON]
