@@ -30,7 +30,7 @@ def main() -> int:
             continue
         print(f"\n## {path.stem}", flush=True)
         begun = time.monotonic()
-        command = [sys.executable, str(path), *(["--smoke"] if chosen.smoke else [])]
+        command = [sys.executable, "-m", f"benchmarks.{path.stem}", *(["--smoke"] if chosen.smoke else [])]
         status = subprocess.run(command, check=False).returncode
         ran.append((path.stem, time.monotonic() - begun, status))
     if not ran:

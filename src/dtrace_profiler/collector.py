@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import Sample, StackFrame
@@ -68,7 +69,8 @@ class Collector:
         """All samples since the last call, oldest first. Takes them out."""
         with self._lock:
             taken, self._ring = self._ring, deque(maxlen=self._ring.maxlen)
-        return list(taken)
+        # They come from a buffer of each CPU, one after the other.
+        return sorted(taken, key=attrgetter("timestamp_ns"))
 
     def sink(self, recording: RecordingWriter | None) -> SampleSink:
         """What the embedded sampler gives its samples to."""

@@ -27,7 +27,7 @@ from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
 from dtrace_profiler.record.messages import classify
 from dtrace_profiler.record.parse import CodeName, NativeStack, ProcessEvent, PythonStack, Record, SampleRecord
-from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest, PythonProcess
+from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.record.workspace import Workspace
 from dtrace_profiler.resolve import Resolver
@@ -95,7 +95,7 @@ class DTraceEngine:
         self._python: PythonProcesses | None = None
         if request.options.python:
             self._python = PythonProcesses(
-                on_found=self._on_python, lose=self.lose, note=self._note, depth=request.options.depth
+                tell=self._control.python, lose=self.lose, note=self._note, depth=request.options.depth
             )
             self._resolver.python = self._python
         self._members = {request.pid}
@@ -303,12 +303,12 @@ class DTraceEngine:
                 self._exec_ns = self._exec_ns or event.timestamp_ns
             self._resolver.process(event.process_id).refresh()
             if self._python is not None:
-                self._python.new_image(event.process_id)
+                self._python.new_image(event.process_id, event.timestamp_ns)
         elif event.what == "fork":
             self._add_member(event.child)
             self._resolver.process(event.child)
             if self._python is not None:
-                self._python.forked(event.process_id, event.child)
+                self._python.forked(event.process_id, event.child, event.timestamp_ns)
         elif event.what == "exit":
             self._members.discard(event.process_id)
             if self._python is not None:
@@ -322,8 +322,7 @@ class DTraceEngine:
             for pid in self._members:
                 self._control.member(pid)
         if self._python is not None:
-            for process in self._python.found:
-                self._control.python(process)
+            self._python.tell_all()
         stage.begin_ns, stage.began_at = timestamp_ns, time.monotonic()
         if stage is not self._stages[0]:
             # Not before it knows all processes, which on a busy machine takes a while. (Our clock may have been set
@@ -338,10 +337,6 @@ class DTraceEngine:
         self._members.add(pid)
         if len(self._stages) > 1:
             self._control.member(pid)
-
-    def _on_python(self, process: PythonProcess) -> None:
-        """A CPython process was found. The thread that looks for them."""
-        self._control.python(process)
 
     # The resolving thread.
 

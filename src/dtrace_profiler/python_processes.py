@@ -33,6 +33,8 @@ _MAX_STACKS = 1 << 17
 _MAX_UNCERTAIN = 1 << 12
 _ORPHAN_S = 1.0
 """Each CPU has a buffer of its own: a forked process's first stacks may come before the fork, but not by more."""
+_CLOCKS_NS = 10_000_000
+"""dtrace's clock and ours may differ by less than this."""
 _LOOK_AGAIN_S = 0.3
 """A code object that was there, unchanged, for this long is the one that was sampled (see cpython.code)."""
 UNKNOWN_PYTHON = StackFrame("<unknown>", kind=FrameKind.UNKNOWN)
@@ -62,7 +64,7 @@ class NamedStack:
 
 
 class PythonProcesses:
-    """`on_found` is called, by the thread that looks, with each CPython process found later than `look`.
+    """`tell` lets the running D program know of a process that was found later than by `look`; any thread calls it.
 
     `lose` counts what is missing, `note` keeps a sentence for the user. `depth`: Python frames kept of a stack.
     `define`, `forked`, `new_image` and `ended` are for the thread that reads dtrace's output; `stack` for any.
@@ -71,16 +73,19 @@ class PythonProcesses:
     def __init__(
         self,
         *,
-        on_found: Callable[[PythonProcess], None],
+        tell: Callable[[PythonProcess], None],
         lose: Callable[..., None],
         note: Callable[[str], None],
         depth: int,
     ) -> None:
-        self._on_found = on_found
+        self._tell = tell
         self._lose = lose
         self._note = note
         self._depth = depth
         self._known: dict[int, _Process] = {}
+        self._told_ns: dict[int, int] = {}
+        """When the D program had been told of a process: who was forked from it earlier has inherited nothing."""
+        self._executed_ns: dict[int, int] = {}
         self._stacks: dict[int, NamedStack] = {}
         self._uncertain: dict[int, tuple[float, PythonStack, dict[int, CodeName]]] = {}
         """Stacks with a frame that could not be named surely: (when to try again, what was printed)."""
@@ -174,17 +179,31 @@ class PythonProcesses:
                 self._refused(pid, error)
             return
         self._known[pid] = process
-        self._on_found(_for_walk(process))
+        self._tell_of(pid, _for_walk(process))
         process.loops.prepare()
 
-    def new_image(self, pid: int) -> None:
+    def tell_all(self) -> None:
+        """The D program that begins now knows of nothing that was found since its text was written."""
+        for pid, process in list(self._known.items()):
+            self._tell_of(pid, _for_walk(process))
+
+    def _tell_of(self, pid: int, process: PythonProcess) -> None:
+        self._tell(process)
+        self._told_ns[pid] = time.time_ns()
+
+    def new_image(self, pid: int, at_ns: int) -> None:
         """The process has executed another program."""
         self._known.pop(pid, None)
         self._orphans.pop(pid, None)
+        self._executed_ns[pid] = at_ns
+        if self._told_ns.pop(pid, 0) >= at_ns:
+            self._tell(PythonProcess(pid=pid, slot=0, frame=0))  # that was of the image before
         self.watch(pid)
 
-    def forked(self, parent: int, child: int) -> None:
-        """A fork has its parent's memory at its parent's addresses; the D program knows that already."""
+    def forked(self, parent: int, child: int, at_ns: int) -> None:
+        """A fork has its parent's memory at its parent's addresses. Mostly the D program has seen to it already."""
+        if self._executed_ns.get(child, 0) > at_ns:
+            return  # seen before the fork was, in another CPU's buffer
         known = self._known.get(parent)
         if known is None:
             self.watch(child)
@@ -194,12 +213,16 @@ class PythonProcesses:
         except MemoryReadError:
             return
         layout = dataclasses.replace(known.layout, pid=child)
-        self._known[child] = dataclasses.replace(known, layout=layout, code=CodeReader(layout, memory))
+        process = dataclasses.replace(known, layout=layout, code=CodeReader(layout, memory))
+        self._known[child] = process
+        if at_ns <= self._told_ns.get(parent, 0) + _CLOCKS_NS:
+            self._tell_of(child, _for_walk(process))
         for stack in self._orphans.pop(child, ()):
             self.define(stack)
 
     def ended(self, pid: int) -> None:
-        self._known.pop(pid, None)
+        for table in (self._known, self._told_ns, self._executed_ns):
+            table.pop(pid, None)
 
     def close(self) -> None:
         with self._changed:

@@ -67,7 +67,8 @@ class Resolver:
         self._processes: dict[int, NativeProcess] = {}
         self._natives: _Bounded[tuple[bytes, ...]] = _Bounded()
         self._kernels: _Bounded[tuple[bytes, ...]] = _Bounded()
-        self._nodes: dict[tuple[int, ...], int] = {}
+        self._nodes: dict[tuple[int, ...], tuple[int, tuple[str, ...]]] = {}
+        """Of each combination of stacks: its node, and what is missing from it."""
         self._recorded: dict[tuple[int, ...], int] = {}
         self._pending: deque[tuple[float, SampleRecord]] = deque()
         self._threads_seen: set[tuple[int, int]] = set()
@@ -128,18 +129,22 @@ class Resolver:
         # Where the native stack is known the interrupted instruction is its leaf.
         pc = 0 if record.native else record.pc
         key = (record.process_id, record.native, record.kernel, record.python, pc)
-        node = self._nodes.get(key)
-        if node is None:
-            frames = self._frames(record)
+        known = self._nodes.get(key)
+        if known is None:
+            frames, missing = self._frames(record)
             node = self._collector.node(frames)
             if self.recording is not None and self._recorded.get(key) != node:
                 self._recorded[key] = node
                 self.recording.stack(key, frames)
             if len(self._nodes) >= _MAX_DEFINITIONS:
                 self._nodes.clear()
+            known = node, tuple(missing)
             python = self._python_stack(record)
             if python is None or not python.uncertain:
-                self._nodes[key] = node
+                self._nodes[key] = known
+        node, lost = known
+        for name in lost:
+            self._lose(name)
         who = (record.process_id, record.thread_id)
         if who not in self._threads_seen:
             self._threads_seen.add(who)
@@ -148,8 +153,10 @@ class Resolver:
             self.recording.record(record)
         self._collector.add(record.timestamp_ns, *who, node, 1, self._period_ns)
 
-    def _frames(self, record: SampleRecord) -> tuple[StackFrame, ...]:
+    def _frames(self, record: SampleRecord) -> tuple[tuple[StackFrame, ...], list[str]]:
+        """(frames root first, names of what is missing from them)."""
         process = self.process(record.process_id)
+        missing = []
         lines = self._natives.get(record.native, ())
         if lines:
             native = process.stack(lines, limit=self._native_limit)
@@ -158,23 +165,23 @@ class Resolver:
         else:
             native = process.leaf(record.pc)
         if native.broken and not (native.frames and is_start(native.frames[0])):
-            self._lose("broken_unwinds")
+            missing.append("broken_unwinds")
         if native.truncated:
-            self._lose("truncated_stacks")
+            missing.append("truncated_stacks")
         frames = native.frames
         python = self._python_stack(record)
         if record.python == 1:
-            self._lose("walk_faults_stacks")
+            missing.append("walk_faults_stacks")
         if python is not None:
             frames = self._merge(native, python)
+            if python.truncated:
+                missing.append("truncated_python_stacks")
         truncated = native.truncated if python is None else python.truncated
         frames = ((TRUNCATED,) if truncated else ()) + frames
         frames += kernel_frames(self._kernels.get(record.kernel, ()))
-        return frames or (UNKNOWN,)
+        return frames or (UNKNOWN,), missing
 
     def _merge(self, native: NativeFrames, python: NamedStack) -> tuple[StackFrame, ...]:
-        if python.truncated:
-            self._lose("truncated_python_stacks")
         return merge(
             MergeRequest(
                 native=native.frames if self._options.native != "none" else (),

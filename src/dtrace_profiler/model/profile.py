@@ -85,10 +85,12 @@ class Profile:
         return tuple(out)
 
     def samples(self) -> Iterator[Sample]:
-        """Public samples in time order of arrival."""
+        """Public samples, oldest first."""
         period = 1_000_000_000 // self.meta.frequency_hz if self.meta.frequency_hz else 0
         stacks: dict[int, tuple[StackFrame, ...]] = {}
-        for time, thread, node, value in zip(self.timestamp_ns, self.thread, self.node, self.value, strict=True):
+        times = self.timestamp_ns
+        for index in sorted(range(len(times)), key=times.__getitem__):
+            time, thread, node, value = times[index], self.thread[index], self.node[index], self.value[index]
             frames = stacks.get(node)
             if frames is None:
                 frames = stacks[node] = self.stack(node)

@@ -1,0 +1,135 @@
+"""Python frames: what a sample costs in the kernel, and how soon after attaching the first one comes.
+
+    python -m benchmarks.bench_python [--smoke]
+
+For each CPython there is, a target runs a loop below 60 Python frames. The kernel counts the time of the programs
+that dtrace loaded (`kernel.bpf_stats_enabled`, put back afterwards); divided by the samples taken that is the cost of
+one, with all that goes with it: hashing both stacks, and finding that they are known. The first sample with Python
+frames is waited for from `start` on, five times.
+
+Needs DTrace and root; without, it says so and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.pythons import interpreters
+from dtrace_profiler import DTraceProfiler, DTraceProfilerError, FrameKind
+from dtrace_profiler.platforms.processes import descendants
+
+BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+DEEP = """
+def work():
+    print("working", flush=True)
+    while True: sum(range(100))
+def dive(n): return dive(n - 1) if n else work()
+dive(57)
+"""
+
+
+@contextlib.contextmanager
+def target(python: str) -> Iterator[int]:
+    with subprocess.Popen([python, "-c", DEEP], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process.pid
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def bpf_stats() -> Iterator[None]:
+    before = BPF_STATS.read_text()
+    BPF_STATS.write_text("1")
+    try:
+        yield
+    finally:
+        BPF_STATS.write_text(before)
+
+
+def in_kernel_s(pids: list[int]) -> float:
+    """Seconds spent in the programs that these processes hold open."""
+    nanoseconds = {}
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/fdinfo").glob("*"):
+            with contextlib.suppress(OSError):
+                text = path.read_text()
+                number = re.search(r"^prog_id:\s*(\d+)", text, re.MULTILINE)
+                spent = re.search(r"^run_time_ns:\s*(\d+)", text, re.MULTILINE)
+                if number and spent:
+                    nanoseconds[number[1]] = int(spent[1])
+    return sum(nanoseconds.values()) / 1e9
+
+
+def cost_of_a_sample(python: str, frequency_hz: int, seconds: float) -> tuple[float, float]:
+    """(microseconds in the kernel, mean number of frames)."""
+    with target(python) as pid:
+        profiler = DTraceProfiler(pid, engine="dtrace")
+        profiler.start(frequency_hz)
+        profiler.wait_ready(60)
+        time.sleep(min(5.0, 3 * seconds))  # until the program that follows deep stacks is the only one
+        ours = [child for child in descendants(os.getpid()) if child != pid]
+        profiler.take_samples()
+        spent, count = in_kernel_s(ours), profiler.sample_count
+        time.sleep(seconds)
+        spent, count = in_kernel_s(ours) - spent, profiler.sample_count - count
+        frames = statistics.mean(len(sample.stack_frames) for sample in profiler.take_samples())
+        profiler.stop()
+    return spent / count * 1e6, frames
+
+
+def first_python_sample_s(python: str) -> float:
+    """From `start` until a sample with Python frames can be taken."""
+    with target(python) as pid:
+        profiler = DTraceProfiler(pid, engine="dtrace")
+        begun = time.perf_counter()
+        profiler.start(99)
+        while time.perf_counter() - begun < 60:
+            if any(f.kind is FrameKind.PYTHON for s in profiler.take_samples() for f in s.stack_frames):
+                break
+            time.sleep(0.005)
+        waited = time.perf_counter() - begun
+        profiler.stop()
+    return waited
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    arguments.add_argument("--smoke", action="store_true", help="small numbers, to see that it runs")
+    smoke = arguments.parse_args().smoke
+    try:
+        with target(sys.executable) as pid, DTraceProfiler(pid, engine="dtrace"):
+            pass
+    except DTraceProfilerError as error:
+        print(f"left out: {error}")
+        return int("dtrace" in os.environ.get("DTRACE_PROFILER_REQUIRE", ""))
+    chosen = interpreters()
+    if smoke:
+        chosen = dict([chosen.popitem()])
+    print("In the kernel, at 997 Hz: microseconds a sample, all CPUs' probes included, and its frames.")
+    print("First sample with Python frames: seconds from `start`, median (longest) of the tries.")
+    print(f"{'CPython':8} {'us a sample':>12} {'frames':>7} {'first sample, s':>18}")
+    for version, python in chosen.items():
+        with bpf_stats():
+            cost, frames = cost_of_a_sample(python, 997, 1.0 if smoke else 5.0)
+        waited = [first_python_sample_s(python) for _ in range(1 if smoke else 5)]
+        print(
+            f"{version:8} {cost:12.1f} {frames:7.0f} {statistics.median(waited):11.2f} ({max(waited):.2f})",
+            flush=True,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
