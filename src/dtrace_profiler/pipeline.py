@@ -298,6 +298,8 @@ class DTraceEngine:
     def _event(self, stage: Stage, event: ProcessEvent) -> None:
         if event.what == "begin":
             self._begin(stage, event.timestamp_ns)
+        elif not stage.from_ns <= event.timestamp_ns < stage.until_ns:
+            return  # told by the other program, too
         elif event.what == "exec":
             if event.process_id == self.request.pid:
                 self._exec_ns = self._exec_ns or event.timestamp_ns

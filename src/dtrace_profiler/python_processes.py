@@ -91,10 +91,8 @@ class PythonProcesses:
         """Stacks with a frame that could not be named surely: (when to try again, what was printed)."""
         self._names: dict[int, dict[int, CodeName]] = {}
         """Number of a stack → frame → what was read as it was sampled."""
-        self._orphans: dict[int, list[PythonStack]] = {}
-        """Pid → stacks of a process that is not known yet."""
-        self._orphaned: dict[int, float] = {}
-        """Number of such a stack → when it was printed."""
+        self._orphans: dict[int, tuple[float, PythonStack]] = {}
+        """Number → (when it came, a stack of a process that is not known yet)."""
         self._frames: dict[tuple[CodeObject, int], StackFrame] = {}
         self._waiting: list[tuple[float, float, int]] = []
         """A heap of (when to look, when it began, pid)."""
@@ -194,7 +192,9 @@ class PythonProcesses:
     def new_image(self, pid: int, at_ns: int) -> None:
         """The process has executed another program."""
         self._known.pop(pid, None)
-        self._orphans.pop(pid, None)
+        for number, (_, stack) in list(self._orphans.items()):
+            if stack.process_id == pid:
+                self._orphans[number] = 0.0, stack  # nobody will name it
         self._executed_ns[pid] = at_ns
         if self._told_ns.pop(pid, 0) >= at_ns:
             self._tell(PythonProcess(pid=pid, slot=0, frame=0))  # that was of the image before
@@ -217,8 +217,9 @@ class PythonProcesses:
         self._known[child] = process
         if at_ns <= self._told_ns.get(parent, 0) + _CLOCKS_NS:
             self._tell_of(child, _for_walk(process))
-        for stack in self._orphans.pop(child, ()):
-            self.define(stack)
+        for _, stack in list(self._orphans.values()):
+            if stack.process_id == child:
+                self.define(stack)
 
     def ended(self, pid: int) -> None:
         for table in (self._known, self._told_ns, self._executed_ns):
@@ -241,24 +242,25 @@ class PythonProcesses:
         """Read the code objects of a stack that was just printed."""
         process = self._known.get(stack.process_id)
         if process is None:
-            if len(self._orphaned) >= _MAX_UNCERTAIN:
+            if len(self._orphans) >= _MAX_UNCERTAIN:
                 self._orphans.clear()
-                self._orphaned.clear()
-            self._orphans.setdefault(stack.process_id, []).append(stack)
-            self._orphaned[stack.number] = time.monotonic()
+            self._orphans[stack.number] = time.monotonic(), stack
             return
         names = self._names.pop(stack.number, {})
         named = self._name(process, stack, names)
-        self._orphaned.pop(stack.number, None)
         if len(self._stacks) >= _MAX_STACKS:
             for old in list(self._stacks)[: _MAX_STACKS // 4]:
                 del self._stacks[old]
         self._stacks[stack.number] = named
+        self._orphans.pop(stack.number, None)
         if named.uncertain and len(self._uncertain) < _MAX_UNCERTAIN:
             self._uncertain[stack.number] = (time.monotonic() + _LOOK_AGAIN_S, stack, names)
 
     def look_again(self, number: int) -> None:
         """A stack was sampled again. What could not be named when it was new may by now be known for sure."""
+        orphan = self._orphans.get(number)
+        if orphan is not None and orphan[0] and orphan[1].process_id in self._known:
+            self.define(orphan[1])
         waiting = self._uncertain.get(number)
         if waiting is not None and waiting[0] <= time.monotonic():
             _, stack, self._names[number] = self._uncertain.pop(number)
@@ -301,8 +303,8 @@ class PythonProcesses:
 
     def stack(self, number: int) -> NamedStack | None:
         """A stack that was defined; None where it was not, or not yet."""
-        since = self._orphaned.get(number)
-        if since is None or time.monotonic() - since < _ORPHAN_S:
+        orphan = self._orphans.get(number)
+        if orphan is None or time.monotonic() - orphan[0] < _ORPHAN_S:
             return self._stacks.get(number)
         self._lose("unresolved_stacks")
         return NamedStack((UNKNOWN_PYTHON,), truncated=False)

@@ -29,6 +29,9 @@ def _interpreters() -> dict[str, str]:
 
 INTERPRETERS = _interpreters()
 each_python = pytest.mark.parametrize("python", INTERPRETERS.values(), ids=INTERPRETERS.keys())
+_ends = sorted({min(INTERPRETERS), max(INTERPRETERS)}) if INTERPRETERS else []
+oldest_and_newest = pytest.mark.parametrize("python", [INTERPRETERS[version] for version in _ends], ids=_ends)
+"""For what differs in how processes live, not in how CPython keeps its frames."""
 
 
 def run(command: list[str], frequency_hz: int, **options: object) -> tuple[Profile, str]:

@@ -20,7 +20,7 @@ import pytest
 from dtrace_profiler import DTraceProfiler, Profile
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pythons import INTERPRETERS, each_python, names, run
+from pythons import INTERPRETERS, each_python, names, oldest_and_newest, run
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.dtrace
@@ -80,7 +80,7 @@ def test_attached_to_while_it_runs(python: str, tmp_path: Path) -> None:
         assert share(attach(target.pid), "burn") > 0.99
 
 
-@each_python
+@oldest_and_newest
 def test_our_own_process(python: str) -> None:
     """All our threads have Python frames, those of the profiler are not seen."""
     code = """
@@ -140,18 +140,17 @@ def test_a_short_script_from_its_first_line_on(python: str, tmp_path: Path) -> N
     program = tmp_path / "short.py"
     program.write_text("total = 0\nfor number in range(1000000): total += number\n")
     profile, _ = run([python, str(program)], 4999)
-    stacks = [names(sample) for sample in profile.samples()]
-    first = next(index for index, stack in enumerate(stacks) if stack == ["<module>"])
-    inside = [stack == ["<module>"] for stack in stacks[first:]]
+    # That `<module>` whose file is the script's: imports have frames of that name, too.
+    stacks = [[frame.file or frame.function_name for frame in sample.stack_frames] for sample in profile.samples()]
+    first = next(index for index, stack in enumerate(stacks) if str(program) in stack)
+    inside = [str(program) in stack for stack in stacks[first:]]
     last = len(inside) - inside[::-1].index(True)
     assert last > 50
     # While 3.11 pushes a frame the thread's current one is not set; from 3.12 on it always is.
-    assert sum(inside[:last]) >= (0.9 if python.endswith("3.11") else 0.98) * last, collections.Counter(
-        map(tuple, stacks)
-    )
+    assert sum(inside[:last]) >= (0.9 if python.endswith("3.11") else 0.98) * last
 
 
-@each_python
+@oldest_and_newest
 def test_deep_stacks_keep_their_leaf_side(python: str, tmp_path: Path) -> None:
     text = "def dive(n):\n    return dive(n - 1) if n else burn(60)\nprint('working', flush=True)\ndive(300)\n"
     whole = ["dive"] * 127 + ["burn"]
@@ -172,7 +171,7 @@ def test_deep_stacks_keep_their_leaf_side(python: str, tmp_path: Path) -> None:
     assert found["<truncated>", True, True] >= 0.95 * found.total(), found
 
 
-@each_python
+@oldest_and_newest
 def test_generators_and_coroutines_have_their_callers(python: str, tmp_path: Path) -> None:
     program = script(
         tmp_path,
@@ -198,7 +197,7 @@ for _ in range(6): drain(); asyncio.run(main())
     assert min(generators, coroutines) > 0.4 * len(burning), chains
 
 
-@each_python
+@oldest_and_newest
 def test_workers_that_are_replaced(python: str, tmp_path: Path) -> None:
     program = script(
         tmp_path,
@@ -233,7 +232,7 @@ def test_a_virtual_environment_below_a_shell(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("3.12" not in INTERPRETERS, reason="needs CPython 3.12 or later")
 def test_perf_trampolines_are_not_shown_twice(tmp_path: Path) -> None:
-    for version in sorted(INTERPRETERS, reverse=True)[:-1]:
+    for version in sorted({min(set(INTERPRETERS) - {"3.11"}), max(INTERPRETERS)}):
         profile, _ = run([INTERPRETERS[version], "-X", "perf", script(tmp_path, "burn(0.7)")], 499)
         assert share(profile, "burn") > 0.5
         # In the first moments, when no frames can be followed yet, the trampolines are all there is.

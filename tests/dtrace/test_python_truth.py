@@ -13,7 +13,7 @@ import pytest
 from dtrace_profiler import FrameKind
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pythons import INTERPRETERS, each_python, names, run
+from pythons import INTERPRETERS, each_python, names, oldest_and_newest, run
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.dtrace
@@ -199,7 +199,7 @@ if __name__ == "__main__":
     assert max(by_process.values()) > 300, "the process that executed the other version has samples of both"
 
 
-@each_python
+@oldest_and_newest
 def test_in_its_own_namespaces(python: str, tmp_path: Path) -> None:
     program = tmp_path / "inside.py"
     program.write_text(

@@ -22,7 +22,8 @@ def run() -> None:
         sys.orig_argv[:] = sys.orig_argv[:before] + words
     if not safe_path and sys.path and sys.path[0] == folder:
         del sys.path[0]
-    sys.path_importer_cache.pop(folder, None)
+    for ours in (folder, me, folder + "/run_program.py"):
+        sys.path_importer_cache.pop(ours, None)
     loader = sys.modules["_frozen_importlib_external"].SourceFileLoader
     builtin = sys.modules["_frozen_importlib"].BuiltinImporter
     main.clear()
@@ -45,7 +46,7 @@ def run() -> None:
             script = words[0]
             sys.argv[:] = words
             if os.path.isdir(script) or _is_archive(script):
-                sys.path.insert(0, script)
+                sys.path.insert(0, os.path.abspath(script))
                 _run_module("__main__", False)
             else:
                 _first_on_path(os.path.dirname(os.path.realpath(script)), safe_path)
@@ -65,10 +66,11 @@ def _first_on_path(entry: str, safe_path: bool) -> None:
 
 
 def _run_code(text: str, main: dict[str, Any]) -> None:
-    if sys.version_info >= (3, 13) and "linecache" in sys.modules:
-        register = getattr(sys.modules["linecache"], "_register_code", None)
-    else:
-        register = None
+    register = None
+    if sys.version_info >= (3, 13):
+        import linecache  # the interpreter does the same, so that tracebacks show the lines
+
+        register = getattr(linecache, "_register_code", None)
     code = compile(text, "<string>", "exec", dont_inherit=True)
     if register is not None:
         try:

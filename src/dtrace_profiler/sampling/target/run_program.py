@@ -11,6 +11,7 @@ def _program():  # type: ignore[no-untyped-def]
     import sys
 
     folder = __file__[: -len("run_program.py") - 1]
+    known = "__future__" in sys.modules
     found: list = []  # type: ignore[type-arg]
     for name in ("bootstrap", "as_main"):
         path = folder + "/" + name + ".py"
@@ -19,6 +20,8 @@ def _program():  # type: ignore[no-untyped-def]
         exec(code, namespace)  # noqa: S102
         found.append(namespace)
     found[0]["start"](folder)
+    if not known:
+        sys.modules.pop("__future__", None)
     return found[1]["run"]
 
 

@@ -32,6 +32,7 @@ def begin():
     hide(folder)
     if sys.version_info[0] < 3:  # noqa: UP036
         return
+    known = "__future__" in sys.modules
     path = os.path.join(folder, "bootstrap.py")
     namespace = {"__name__": "dtrace_profiler_bootstrap", "__file__": path}
     loader = sys.modules["_frozen_importlib_external"].SourceFileLoader("bootstrap", path)
@@ -41,6 +42,8 @@ def begin():
         return
     exec(code, namespace)  # noqa: S102
     namespace["start"](folder)
+    if not known:
+        sys.modules.pop("__future__", None)
 
 
 try:
