@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 from dtrace_profiler._version import __version__
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.engines import dtrace_request, sampler_can_profile
-from dtrace_profiler.errors import DTraceProfilerError, EngineError, NoSuchProcess, OutputError, UsageError
+from dtrace_profiler.errors import DTraceProfilerError, EngineError, OutputError, UsageError
 from dtrace_profiler.model.frame import Sample
 from dtrace_profiler.model.options import DEFAULT_DEPTH, DEFAULT_FREQUENCY_HZ, EngineName, NativeMode, Options
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.pipeline import DTraceEngine
+from dtrace_profiler.platforms.permission import check_process
 from dtrace_profiler.platforms.processes import command_line, process_exists
 from dtrace_profiler.record.recording import RecordingWriter
 
@@ -156,8 +157,7 @@ class DTraceProfiler:
                 engine=self._options.engine,
             )
             self._options = options
-            if not process_exists(self.process_id):
-                raise NoSuchProcess(f"there is no process {self.process_id}: it has ended, or never was.")
+            check_process(self.process_id)
             self._target_text = shlex.join(self._before_exec) or command_line(self.process_id)
             self.error = None
             self.engine_reason = self.engine_remedy = ""

@@ -51,6 +51,7 @@ class Stage:
         self.stopping = False
         self.errors = ""
         self._error_rest = b""
+        self._faulty = False
         self._listener = listener
         self._workspace = workspace
         self.text = d_program(request)
@@ -60,7 +61,7 @@ class Stage:
         arguments += ["-s", str(workspace.write_program(self.text))]
         self.session = Session(
             SessionCommand(dtrace=dtrace.path, arguments=arguments, elevation=dtrace.elevation),
-            on_output=lambda data: listener.on_output(self, data),
+            on_output=self._on_output,
             on_errors=self._on_errors,
             on_end=self._on_end,
         )
@@ -68,6 +69,17 @@ class Stage:
     def stop(self) -> None:
         self.stopping = True
         self.session.stop()
+
+    def _on_output(self, data: bytes) -> None:
+        """A fault of ours ends this dtrace and is told; it must not end the reading, or dtrace would wait for us."""
+        if self._faulty:
+            return
+        try:
+            self._listener.on_output(self, data)
+        except Exception as error:
+            self._faulty = True
+            self.errors += f"internal error, please report it: {type(error).__name__}: {error}\n"
+            self.session.kill()
 
     def _on_errors(self, data: bytes) -> None:
         lines = (self._error_rest + data).split(b"\n")

@@ -37,7 +37,7 @@ class Options:
     def __post_init__(self) -> None:
         frequency = self.frequency_hz
         if isinstance(frequency, bool) or not isinstance(frequency, int):
-            raise UsageError(f"frequency must be a whole number of Hz, not {frequency!r}.")
+            raise UsageError(f"frequency must be a whole number of Hz, 1 to 4999, not {frequency!r}.")
         if not MIN_FREQUENCY_HZ <= frequency <= MAX_FREQUENCY_HZ:
             raise UsageError(
                 f"frequency {frequency} Hz is out of range: DTrace samples at"
