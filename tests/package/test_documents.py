@@ -79,7 +79,9 @@ def test_the_command_table_of_errors_is_complete() -> None:
 
 def counted_losses() -> set[str]:
     """The names that the code gives to `lose`, as far as they are literal, and those of dtrace's own messages."""
-    names = set(re.findall(r"\b_?lose\(\s*\"([a-z_]+)", "".join(path.read_text() for path in MODULES)))
+    names = set(
+        re.findall(r"\b(?:_?lose|missing\.append)\(\s*\"([a-z_]+)", "".join(path.read_text() for path in MODULES))
+    )
     return names | {name for _, name in messages._KINDS} | {"drops", "not_taken", "expired_samples"}
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import SHARES, SHORT_LIVED, THREADS
+from sampler_programs import SHARES, SHORT_LIVED, THREADS
 from sampled import Run, leaf, run
 
 from dtrace_profiler.model.frame import FrameKind, StackFrame
