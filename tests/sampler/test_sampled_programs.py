@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from sampler_programs import SHARES, SHORT_LIVED, THREADS
 from sampled import Run, leaf, run
+from sampler_programs import SHARES, SHORT_LIVED, THREADS
 
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 
