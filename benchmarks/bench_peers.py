@@ -69,6 +69,8 @@ def main():
         print(time.perf_counter() - rounds_begun, *spent, flush=True)
 main()
 """
+_beside_us = Path(sys.executable).with_name("py-spy")
+PY_SPY = str(_beside_us) if _beside_us.exists() else shutil.which("py-spy")
 PHASES = ("phase_a", "phase_x", "phase_mixed")
 CHAINS = ("abc", "xyz")
 Folded = collections.Counter[tuple[str, ...]]
@@ -106,7 +108,7 @@ def profilers() -> list[Profiler]:
     def py_spy(*more: str) -> Callable[[int, int, float, Path], list[str]]:
         def command(pid: int, rate: int, seconds: float, path: Path) -> list[str]:
             options = ["-p", str(pid), "-r", str(rate), "-d", str(round(seconds)), "-f", "raw", "-o", str(path)]
-            return ["py-spy", "record", *options, *more]
+            return [str(PY_SPY), "record", *options, *more]
 
         return command
 
@@ -119,7 +121,7 @@ def profilers() -> list[Profiler]:
         ]
     else:
         print("left out: profiling.sampling (no CPython 3.15)")
-    if spied and shutil.which("py-spy"):
+    if spied and PY_SPY:
         out += [
             Profiler("dtrace-profiler", spied, ours),
             Profiler("py-spy", spied, py_spy()),
