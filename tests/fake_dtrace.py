@@ -11,6 +11,8 @@ needed, so that it works through sudo too) and returns its path. Point DTRACE_PR
     install(tmp_path, delay_s=3, ...)                           is slow before it says anything
     install(tmp_path, garbage_bytes=10_000_000)                 random bytes on stdout
     install(tmp_path, stdout="...", then="kill")                ends by SIGKILL after stdout
+    install(tmp_path, stdout="...", closes_stdout=True, ...)    then says no more, but lives on
+    install(tmp_path, error_bytes=10_000_000)                   one long line without an end on stderr
     install(tmp_path, **SAMPLING)                               samples the process it is asked to, 100 times a second
 
 `calls(path)` gives what it was called with and by whom, one dictionary a call.
@@ -46,6 +48,10 @@ class Behaviour:
     stderr: str = ""
     garbage_bytes: int = 0
     """Random bytes printed to stdout after `stdout`."""
+    error_bytes: int = 0
+    """Letters printed to stderr after `stderr`: a line that never ends."""
+    closes_stdout: bool = False
+    """After all of the above."""
     then: Literal["exit", "wait", "ignore", "kill"] = "exit"
     """`wait`: until SIGINT or SIGTERM, then prints `last_stdout`. `ignore`: for ever, both signals ignored."""
     each_10_ms: str = ""
@@ -96,7 +102,8 @@ def main(behaviour: Behaviour, log: Path, args: list[str]) -> int:
     try:
         perform(behaviour, pid)
     except Stopped:
-        write(1, filled(behaviour.last_stdout, pid))
+        if not behaviour.closes_stdout:
+            write(1, filled(behaviour.last_stdout, pid))
     if behaviour.then == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     return behaviour.status
@@ -119,9 +126,14 @@ def perform(behaviour: Behaviour, pid: str) -> None:
     write(2, filled(behaviour.stderr, pid))
     write(1, filled(behaviour.stdout, pid))
     write(1, random.Random(7).randbytes(behaviour.garbage_bytes))
+    for _ in range(0, behaviour.error_bytes, 1 << 16):
+        write(2, b"x" * (1 << 16))
+    if behaviour.closes_stdout:
+        os.close(1)
     end = time.monotonic() + (behaviour.lives_s if behaviour.then in ("exit", "kill") else 3600)
     while time.monotonic() < end:
-        write(1, filled(behaviour.each_10_ms, pid))
+        if not behaviour.closes_stdout:
+            write(1, filled(behaviour.each_10_ms, pid))
         time.sleep(0.01)
 
 

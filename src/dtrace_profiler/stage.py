@@ -60,7 +60,9 @@ class Stage:
             arguments += ["-x", option]
         arguments += ["-s", str(workspace.write_program(self.text))]
         self.session = Session(
-            SessionCommand(dtrace=dtrace.path, arguments=arguments, elevation=dtrace.elevation),
+            SessionCommand(
+                dtrace=dtrace.path, arguments=arguments, elevation=dtrace.elevation, folder=str(workspace.path)
+            ),
             on_output=self._on_output,
             on_errors=self._on_errors,
             on_end=self._on_end,
@@ -83,7 +85,7 @@ class Stage:
 
     def _on_errors(self, data: bytes) -> None:
         lines = (self._error_rest + data).split(b"\n")
-        self._error_rest = lines.pop()
+        self._error_rest = lines.pop()[-_MAX_ERROR_TEXT:]
         for raw in lines:
             line = raw.decode("utf-8", "replace")
             lost = drops(line)

@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from engine_runs import Fake, dtrace_is_gone, profiler_of, until
 
 import fake_dtrace
-from dtrace_profiler import DTraceProfiler, pipeline, stage
+from dtrace_profiler import pipeline, stage
 from dtrace_profiler import profiler as profiler_module
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import EngineError, NoSuchProcess, OutputError, UsageError
@@ -24,41 +23,6 @@ from dtrace_profiler.platforms.processes import process_exists
 from dtrace_profiler.record.session import SessionCommand
 
 pytestmark = pytest.mark.skipif(system() != "linux" or not is_superuser(), reason="runs dtrace as root, on Linux")
-Fake = Callable[..., Path]
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    def install(**behaviour: object) -> Path:
-        path = fake_dtrace.install(tmp_path, **behaviour)
-        monkeypatch.setenv("DTRACE_PROFILER_DTRACE", str(path))
-        return path
-
-    return install
-
-
-@pytest.fixture
-def target() -> Iterator[int]:
-    with subprocess.Popen(["sleep", "600"]) as process:
-        yield process.pid
-        process.kill()
-
-
-def profiler_of(pid: int | None, **options: object) -> DTraceProfiler:
-    return DTraceProfiler(pid, engine="dtrace", native="leaf", **options)  # type: ignore[arg-type]
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Waits for what must come; fails after a time in which it would have come on any machine."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def dtrace_is_gone(path: Path) -> None:
-    (call,) = fake_dtrace.calls(path)
-    until(lambda: not process_exists(call["pid"]))
 
 
 def test_one_that_never_begins(fake: Fake, target: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,21 +14,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# $1: seconds of grace; the rest: the command. Words on standard input: `stop`, `kill`; its end means both.
+# $1: a tenth of the seconds of grace; $2: a folder to be removed at the end, or nothing; the rest: the command.
+# Words on standard input: `stop`, `kill`; its end means both.
 # SIGTERM, because a shell starts its background jobs with SIGINT ignored, and dtrace leaves it so; both end dtrace
 # in the same way. A dtrace that had to be killed leaves its two uprobes behind: they are removed by name.
+# The timer looks whether this shell ($$) is still there: when dtrace has ended, its number may soon be another's.
 _SUPERVISOR = r"""
-grace=$1; shift
+tenth=$1; folder=$2; shift 2
 exec 3<&0 </dev/null
 "$@" 3<&- &
 child=$!
+exec >/dev/null
 (
-  exec >/dev/null 2>&1
+  exec 2>&1
   word=
   IFS= read -r word <&3
   if [ "$word" != kill ]; then
     kill -TERM $child
-    (sleep "$grace"; kill -KILL $child) <&- 3<&- &
+    (
+      for _ in 1 2 3 4 5 6 7 8 9 10; do sleep "$tenth"; kill -0 $$ || exit; done
+      kill -KILL $child
+    ) <&- 3<&- &
     timer=$!
     while [ "$word" != kill ] && IFS= read -r word <&3; do :; done
     if [ "$word" != kill ]; then wait $timer; fi
@@ -44,27 +50,34 @@ for events in /sys/kernel/debug/tracing/uprobe_events /sys/kernel/tracing/uprobe
     for name in BEGIN END ERROR; do echo "-:dt_${child}_dtrace/$name" >>$events; done 2>/dev/null
   fi
 done
+if [ -n "$folder" ]; then rm -rf -- "$folder"; fi
 exit $status
 """
 
 READ_BYTES = 1 << 18
 STOP_GRACE_S = 10.0
 """dtrace takes up to 5 s to end on a busy machine."""
+_SILENCE_S = 2.0
+"""Between the end of dtrace's output and its own end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCommand:
-    """`elevation`: a prefix such as `sudo -n --`, empty for who may run dtrace as is."""
+    """`elevation`: a prefix such as `sudo -n --`, empty for who may run dtrace as is.
+
+    `folder`: removed when dtrace has ended, also when we are no longer there to do it.
+    """
 
     dtrace: str
     arguments: Sequence[str]
     elevation: Sequence[str] = ()
+    folder: str = ""
     grace_s: float = STOP_GRACE_S
 
     @property
     def argv(self) -> list[str]:
         shell = ["/bin/sh", "-c", _SUPERVISOR, "dtrace-profiler"]
-        return [*self.elevation, *shell, f"{self.grace_s:g}", self.dtrace, *self.arguments]
+        return [*self.elevation, *shell, f"{self.grace_s / 10:g}", self.folder, self.dtrace, *self.arguments]
 
 
 class Session:
@@ -126,6 +139,9 @@ class Session:
         with process.stdout as pipe:
             while data := pipe.read(READ_BYTES):
                 self._on_output(data)
+        errors.join(_SILENCE_S)
+        if errors.is_alive():
+            self.stop()  # it lives, but nothing more can come of it
         errors.join()
         status = process.wait()
         self._close_input()
