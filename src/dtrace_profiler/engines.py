@@ -7,9 +7,9 @@ import platform
 
 from dtrace_profiler.errors import EngineError
 from dtrace_profiler.model.options import Options
-from dtrace_profiler.pipeline import EngineRequest
 from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
+from dtrace_profiler.stage import EngineRequest
 
 
 def dtrace_request(pid: int, options: Options, *, interactive: bool, before_exec: bool = False) -> EngineRequest:

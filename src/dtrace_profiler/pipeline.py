@@ -15,13 +15,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceFailed, DTraceProfilerError
-from dtrace_profiler.model.options import Options
 from dtrace_profiler.platforms.base import system
-from dtrace_profiler.platforms.dtrace_command import DTraceCommand
 from dtrace_profiler.platforms.processes import descendants, process_exists
 from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
@@ -29,9 +26,8 @@ from dtrace_profiler.record.messages import classify
 from dtrace_profiler.record.parse import CodeName, NativeStack, ProcessEvent, PythonStack, Record, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest
 from dtrace_profiler.record.recording import RecordingWriter
-from dtrace_profiler.record.workspace import Workspace
 from dtrace_profiler.resolve import Resolver
-from dtrace_profiler.stage import Stage, StageCommand
+from dtrace_profiler.stage import EngineRequest, Stage, StageCommand, not_started
 
 READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
@@ -47,19 +43,6 @@ _EXEC_UNSEEN_S = 0.2
 _HANDOVER_NS = 100_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _LATEST_HANDOVER_NS = 5_000_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineRequest:
-    """What `DTraceEngine` needs to know, decided before it."""
-
-    dtrace: DTraceCommand
-    elevation: Sequence[str]
-    pid: int
-    options: Options
-    machine: str
-    expect_exec: bool = False
-    """The process is about to execute the program that is meant: what it is now says nothing."""
 
 
 class DTraceEngine:
@@ -104,6 +87,8 @@ class DTraceEngine:
         self._before_exec: list[SampleRecord] | None = [] if request.expect_exec else None
         self._before_exec_since = 0.0
         self._stages: list[Stage] = []
+        self._shallow = False
+        """The program that follows deep stacks could not be had."""
         self._stopping = threading.Event()
         self._watch: threading.Thread | None = None
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -122,16 +107,27 @@ class DTraceEngine:
 
     def start(self) -> None:
         """Returns while dtrace gets ready. Raises `DTraceFailed` where not even its supervisor starts."""
+        try:
+            self._start()
+        except BaseException as error:
+            self.stop()
+            if isinstance(error, RuntimeError):
+                raise not_started(error) from error  # no thread can be started
+            raise
+
+    def _start(self) -> None:
         self._resolver.process(self.request.pid)
         if self.request.options.children:
             self._members.update(pid for pid in descendants(self.request.pid) if pid != os.getpid())
         stage = self._start_stage(self.program_request())
         if self._recording is not None:
             self._recording.fact("program", stage.text)
-        self._resolving = threading.Thread(target=self._resolve_queue, name="dtrace-profiler-resolve", daemon=True)
-        self._resolving.start()
-        self._watch = threading.Thread(target=self._watch_stages, name="dtrace-profiler-watch", daemon=True)
-        self._watch.start()
+        resolving = threading.Thread(target=self._resolve_queue, name="dtrace-profiler-resolve", daemon=True)
+        resolving.start()
+        self._resolving = resolving
+        watch = threading.Thread(target=self._watch_stages, name="dtrace-profiler-watch", daemon=True)
+        watch.start()
+        self._watch = watch
 
     def program_request(self) -> ProgramRequest:
         """What the D program depends on that `start` runs first. Looks for CPython in the processes."""
@@ -164,15 +160,9 @@ class DTraceEngine:
         )
 
     def _start_stage(self, program: ProgramRequest) -> Stage:
-        workspace = Workspace.create(self.request.dtrace.path)
+        stage = Stage.started(program, StageCommand(self.request.dtrace.path, self.request.elevation), self)
         if not self._stages:
-            self.notes += workspace.notes
-        stage = Stage(program, workspace, StageCommand(self.request.dtrace.path, self.request.elevation), self)
-        try:
-            stage.session.start()
-        except OSError as error:
-            workspace.close()
-            raise DTraceFailed(f"dtrace could not be started: {error.strerror or error}.") from error
+            self.notes += stage.notes
         if self._stages:
             stage.from_ns = 1 << 63  # until it has begun
         self._stages.append(stage)
@@ -190,14 +180,15 @@ class DTraceEngine:
     def stop(self, timeout_s: float = 15.0) -> None:
         """End dtrace and take in all it had. Kills it when it does not end."""
         self.request_stop()
+        if self._watch is not None:
+            self._watch.join(timeout_s)  # it may be starting another one
         for stage in self._stages:
             session = stage.session
             if threading.current_thread() not in session.threads and not session.wait(timeout_s):
                 session.kill()
                 session.wait(2.0)
-        for thread in (self._resolving, self._watch):
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(timeout_s if thread is self._resolving else 1.0)
+        if self._resolving is not None:
+            self._resolving.join(timeout_s)
 
     def after_fork(self) -> None:
         """In a forked child: let go of the pipes whose end tells dtrace that we have ended."""
@@ -233,7 +224,10 @@ class DTraceEngine:
                     stage.session.kill()
             if all(stage.session.ended.is_set() for stage in self._stages):
                 return
-            self._deepen()
+            try:
+                self._deepen()
+            except DTraceFailed as error:
+                self._stay_shallow(error)
             self._notice_end()
 
     def _deepen(self) -> None:
@@ -244,10 +238,14 @@ class DTraceEngine:
             over = second.begin_ns and time.monotonic() - second.began_at > 4 * _HANDOVER_NS / 1e9
             if over and not first.stopping:
                 first.stop()
-        elif first.begin_ns and self._python is not None and self._python.found:
+        elif first.begin_ns and self._python is not None and self._python.found and not self._shallow:
             with self._lock:
                 program = self._program(walk_steps=FULL_WALK_STEPS)
                 self._start_stage(program)
+
+    def _stay_shallow(self, error: DTraceProfilerError) -> None:
+        self._shallow = True
+        self._note(f"Python stacks are cut at {self._stages[0].request.walk_steps} interpreter frames: {error}")
 
     def _notice_end(self) -> None:
         """With children the tree lives on without its root. Exit events say it sooner, but can be lost."""
@@ -285,11 +283,12 @@ class DTraceEngine:
         self._queue.put(lambda: self._resolve(stage, records))
         if last:
             self._queue.put(None)
+            if self._python is not None:
+                self._python.close()
         if not stage.stopping and not self._stopping.is_set():
             error = classify(stage.errors, status, system())
             if stage is not self._stages[0] and not stage.begin_ns:
-                steps = self._stages[0].request.walk_steps
-                self._note(f"Python stacks are cut at {steps} interpreter frames: {error}")
+                self._stay_shallow(error)
                 return
             self._on_failure(error)
         if last:

@@ -144,6 +144,8 @@ class DTraceProfiler:
         `EngineError` where the engine asked for can't be used, `OutputError` for the recording. What is known later
         is raised by `wait_ready`, and kept in `error`.
         """
+        if self in _running and not self.running:
+            self.stop()  # it ended by itself
         with self._lock:
             if self.running:
                 raise UsageError("this profiler is already running: stop it first.")
@@ -188,6 +190,7 @@ class DTraceProfiler:
                 if options.engine == "dtrace" or not sampler_can_profile(self.process_id):
                     raise
                 self.engine_reason, self.engine_remedy = str(error), error.remedy
+                return self._start_sampler(options, because=error)
         if not sampler_can_profile(self.process_id):
             raise UsageError(
                 "the embedded sampler sees only its own process: use engine='dtrace' for another,"
@@ -195,11 +198,17 @@ class DTraceProfiler:
             )
         return self._start_sampler(options)
 
-    def _start_sampler(self, options: Options) -> EmbeddedSampler:
+    def _start_sampler(self, options: Options, because: DTraceProfilerError | None = None) -> EmbeddedSampler:
+        """`because`: what kept dtrace from sampling."""
         from dtrace_profiler.sampler import EmbeddedSampler
 
-        sampler = EmbeddedSampler(options, self._collector.sink(self._recording))
-        sampler.start()
+        try:
+            sampler = EmbeddedSampler(options, self._collector.sink(self._recording))
+            sampler.start()
+        except EngineError as error:
+            if because is None:
+                raise
+            raise EngineError(f"{because} And {error}", remedy=because.remedy) from error
         return sampler
 
     def _engine_failed(self, error: DTraceProfilerError) -> None:
@@ -207,11 +216,14 @@ class DTraceProfiler:
         engine = self._engine
         early = isinstance(engine, DTraceEngine) and not engine.begin_ns
         if early and self._options.engine == "auto" and sampler_can_profile(self.process_id):
-            with self._lock:
-                if self._stopped_ns == 0:
-                    self.engine_reason, self.engine_remedy = str(error), error.remedy
-                    self._engine = self._start_sampler(self._options)
-            return
+            try:
+                with self._lock:
+                    if self._stopped_ns == 0:
+                        self.engine_reason, self.engine_remedy = str(error), error.remedy
+                        self._engine = self._start_sampler(self._options, because=error)
+                return
+            except EngineError as refusal:
+                error = refusal
         self.error = error
         if isinstance(engine, DTraceEngine) and engine.target_ended.is_set():
             self.error = None

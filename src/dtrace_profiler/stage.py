@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dtrace_profiler.errors import DTraceFailed
+from dtrace_profiler.model.options import Options
+from dtrace_profiler.platforms.dtrace_command import DTraceCommand
 from dtrace_profiler.record.messages import drops, is_notice, run_time_error
 from dtrace_profiler.record.parse import Parser
 from dtrace_profiler.record.program import ProgramRequest, d_program
@@ -17,12 +20,31 @@ from dtrace_profiler.record.workspace import Workspace
 _MAX_ERROR_TEXT = 1 << 16
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRequest:
+    """What `DTraceEngine` needs to know, decided before it."""
+
+    dtrace: DTraceCommand
+    elevation: Sequence[str]
+    pid: int
+    options: Options
+    machine: str
+    expect_exec: bool = False
+    """The process is about to execute the program that is meant: what it is now says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageCommand:
     """`elevation`: what to put before the command, empty for who may run dtrace as is."""
 
     path: str
     elevation: Sequence[str]
+
+
+def not_started(error: OSError | RuntimeError, what: str = "") -> DTraceFailed:
+    """The system refused a process, a thread or a file."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return DTraceFailed(f"dtrace could not be started: {what}{reason or error}.")
 
 
 class StageListener(Protocol):
@@ -54,6 +76,7 @@ class Stage:
         self._faulty = False
         self._listener = listener
         self._workspace = workspace
+        self.notes = workspace.notes
         self.text = d_program(request)
         arguments = ["-q"]
         for option in (*program_options(request), *workspace.options):
@@ -67,6 +90,21 @@ class Stage:
             on_errors=self._on_errors,
             on_end=self._on_end,
         )
+
+    @classmethod
+    def started(cls, request: ProgramRequest, dtrace: StageCommand, listener: StageListener) -> Stage:
+        """Returns while dtrace gets ready. Raises `DTraceFailed` when it can't even be started."""
+        try:
+            workspace = Workspace.create(dtrace.path)
+        except OSError as error:
+            raise not_started(error, "no temporary file can be written: ") from error
+        try:
+            stage = cls(request, workspace, dtrace, listener)
+            stage.session.start()
+        except (OSError, RuntimeError) as error:
+            workspace.close()
+            raise not_started(error) from error
+        return stage
 
     def stop(self) -> None:
         self.stopping = True

@@ -6,10 +6,11 @@ import platform
 
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.model.options import Options
-from dtrace_profiler.pipeline import DTraceEngine, EngineRequest
+from dtrace_profiler.pipeline import DTraceEngine
 from dtrace_profiler.platforms.dtrace_command import DTraceCommand
 from dtrace_profiler.record.program import d_program
 from dtrace_profiler.record.program import options as dtrace_options
+from dtrace_profiler.stage import EngineRequest
 
 
 def program(pid: int, options: Options) -> str:

@@ -113,7 +113,7 @@ class Session:
         return 0 if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Returns at once. Raises OSError when not even the shell can be started."""
+        """Returns at once. Raises OSError when not even the shell can be started, RuntimeError when no thread can."""
         # A group of its own: a Ctrl-C on the terminal is for us and the target, we then stop dtrace in our time.
         self._process = subprocess.Popen(
             self._command.argv,
@@ -123,14 +123,29 @@ class Session:
             bufsize=0,
             process_group=0,
         )
-        errors = self._thread("errors", self._read_errors)
-        self._thread("output", self._read_output, errors)
+        try:
+            errors = self._thread("errors", self._read_errors)
+            self._thread("output", self._read_output, errors)
+        except RuntimeError:
+            self._abandon(self._process)
+            raise
 
     def _thread(self, name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=run, args=arguments, name=f"dtrace-profiler-{name}", daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
         return thread
+
+    def _abandon(self, process: subprocess.Popen[bytes]) -> None:
+        """End what nobody can read."""
+        self.kill()
+        self._close_input()
+        for pipe in (process.stdout,) if self._threads else (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        for thread in self._threads:
+            thread.join()
+        process.wait()
 
     def _read_output(self, errors: threading.Thread) -> None:
         process = self._process

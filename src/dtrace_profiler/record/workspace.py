@@ -35,23 +35,31 @@ class Workspace:
 
     @classmethod
     def create(cls, dtrace_path: str) -> Workspace:
+        """Raises OSError where it can't be written."""
         # Only this user (and root) may read or change what a privileged dtrace is going to run.
         made = cls(Path(tempfile.mkdtemp(prefix="dtrace-profiler-")), [], [])
+        try:
+            made._fill(dtrace_path)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _fill(self, dtrace_path: str) -> None:
         library = system_library(dtrace_path)
         if library is not None:
-            made._link_library(library)
+            self._link_library(library)
         else:
-            made.notes.append(
+            self.notes.append(
                 "DTrace's library directory was not found, so it starts slowly;"
                 f" {LIBRARY_VARIABLE} can name it (the directory with {_BPF_LIBRARY})."
             )
         offsets = running_kernel_offsets()
         if offsets is not None:
-            types = made.path / "btf"
+            types = self.path / "btf"
             types.mkdir()
             (types / "vmlinux").write_bytes(reduced_btf(offsets))
-            made.options.append(f"btfpath={types}")
-        return made
+            self.options.append(f"btfpath={types}")
 
     def _link_library(self, library: Path) -> None:
         private = self.path / "lib"
