@@ -347,6 +347,8 @@ class DTraceEngine:
         self._end_waiting()
         self._resolver.retry(give_up=True)
         self._resolver.close()
+        if self._python is not None:
+            self._python.release()
 
     def _sample(self, record: SampleRecord) -> None:
         """Samples of a held process wait until it has executed its program, or that must have gone unseen."""

@@ -230,6 +230,10 @@ class PythonProcesses:
             self._closed = True
             self._changed.notify()
 
+    def release(self) -> None:
+        """Nothing more will be named: the processes' memory need not stay open."""
+        self._known.clear()
+
     # Naming.
 
     def name(self, name: CodeName) -> None:
