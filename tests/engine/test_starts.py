@@ -195,9 +195,9 @@ def test_a_target_that_ends_during_the_start(
         until(lambda: profiler.target_ended)
         profiler.stop()
         assert profiler.error is None
+        monkeypatch.undo()
         with pytest.raises(NoSuchProcess):
-            monkeypatch.undo()
-            DTraceProfiler(target.pid, engine="dtrace").start(99)
+            profiler.start(99)
 
 
 def test_a_second_start_after_a_failure(fake: Fake, target: int, tmp_path: Path, temporary: Path) -> None:

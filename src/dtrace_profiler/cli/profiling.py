@@ -17,7 +17,6 @@ from dtrace_profiler.errors import DTraceProfilerError, EngineError, OutputError
 from dtrace_profiler.launch import Target, shell_status, start_held
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.model.profile import Profile
-from dtrace_profiler.platforms.permission import check_process
 from dtrace_profiler.platforms.terminal import in_foreground
 from dtrace_profiler.profiler import DTraceProfiler
 
@@ -95,7 +94,6 @@ def attach(pid: int, request: Request) -> int:
             "the sampler can't look into a process that runs already: it is started with the program.",
             remedy="dtrace-profiler run --engine sampler -- COMMAND",
         )
-    check_process(pid)
     progress = Progress(quiet=request.quiet)
     with Interrupts() as interrupts:
         source = _profiler(pid, replace(request.options, engine="dtrace"), request)
