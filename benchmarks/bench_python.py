@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import os
+import platform
 import re
 import statistics
 import subprocess
@@ -25,7 +27,6 @@ from pathlib import Path
 
 from benchmarks.pythons import interpreters
 from dtrace_profiler import DTraceProfiler, DTraceProfilerError, FrameKind
-from dtrace_profiler.platforms.processes import descendants
 
 BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 DEEP = """
@@ -58,18 +59,36 @@ def bpf_stats() -> Iterator[None]:
         BPF_STATS.write_text(before)
 
 
-def in_kernel_s(pids: list[int]) -> float:
-    """Seconds spent in the programs that these processes hold open."""
-    nanoseconds = {}
-    for pid in pids:
-        for path in Path(f"/proc/{pid}/fdinfo").glob("*"):
-            with contextlib.suppress(OSError):
-                text = path.read_text()
-                number = re.search(r"^prog_id:\s*(\d+)", text, re.MULTILINE)
-                spent = re.search(r"^run_time_ns:\s*(\d+)", text, re.MULTILINE)
-                if number and spent:
-                    nanoseconds[number[1]] = int(spent[1])
-    return sum(nanoseconds.values()) / 1e9
+_BPF_PROG_GET_NEXT_ID, _BPF_PROG_GET_FD_BY_ID = 11, 13
+_SYS_BPF = {"x86_64": 321, "aarch64": 280}
+_PERF_EVENT = 7
+"""The type of programs that a `profile` probe runs."""
+
+
+def _bpf(command: int, number: int) -> tuple[int, int]:
+    """(result, second word of the attributes): see bpf(2)."""
+    attributes = (ctypes.c_uint32 * 32)(number)
+    size = ctypes.sizeof(attributes)
+    result = ctypes.CDLL(None).syscall(_SYS_BPF[platform.machine()], command, ctypes.byref(attributes), size)
+    return result, attributes[1]
+
+
+def in_kernel_s() -> float:
+    """Seconds that the kernel has spent in all programs of `profile` probes there are."""
+    nanoseconds, number = 0, 0
+    while True:
+        result, number = _bpf(_BPF_PROG_GET_NEXT_ID, number)
+        if result:
+            return nanoseconds / 1e9
+        descriptor, _ = _bpf(_BPF_PROG_GET_FD_BY_ID, number)
+        if descriptor < 0:
+            continue
+        facts = dict(
+            re.findall(r"^(\w+):\s*(\d+)", Path(f"/proc/self/fdinfo/{descriptor}").read_text(), re.MULTILINE)
+        )
+        os.close(descriptor)
+        if int(facts.get("prog_type", 0)) == _PERF_EVENT:
+            nanoseconds += int(facts.get("run_time_ns", 0))
 
 
 def cost_of_a_sample(python: str, frequency_hz: int, seconds: float) -> tuple[float, float]:
@@ -79,11 +98,10 @@ def cost_of_a_sample(python: str, frequency_hz: int, seconds: float) -> tuple[fl
         profiler.start(frequency_hz)
         profiler.wait_ready(60)
         time.sleep(min(5.0, 3 * seconds))  # until the program that follows deep stacks is the only one
-        ours = [child for child in descendants(os.getpid()) if child != pid]
         profiler.take_samples()
-        spent, count = in_kernel_s(ours), profiler.sample_count
+        spent, count = in_kernel_s(), profiler.sample_count
         time.sleep(seconds)
-        spent, count = in_kernel_s(ours) - spent, profiler.sample_count - count
+        spent, count = in_kernel_s() - spent, profiler.sample_count - count
         frames = statistics.mean(len(sample.stack_frames) for sample in profiler.take_samples())
         profiler.stop()
     return spent / count * 1e6, frames

@@ -31,8 +31,8 @@ from dtrace_profiler.stage import EngineRequest, Stage, StageCommand, not_starte
 
 READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
-FIRST_WALK_STEPS = 32
-"""Interpreter frames that the first program follows: ready 0.3 s later than without a walk."""
+FIRST_WALK_STEPS = 25
+"""Interpreter frames that the first program follows, in one clause: ready 0.4 s later than without a walk."""
 HELD_WALK_STEPS = 100
 """Those of the first program where the target waits for it: a second, for stacks that are whole from the start."""
 FULL_WALK_STEPS = 200

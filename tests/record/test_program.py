@@ -90,12 +90,14 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
     assert all(line.startswith("uint64_t ") for line in others), "nothing but declarations and clauses"
     assert text.count("{") == text.count("}") == len(found)
     names = {match["probe"] for match in found}
-    assert {"BEGIN", "END", f"profile-{request.frequency_hz}"} <= names
+    assert {"dtrace:::BEGIN", "dtrace:::END", f"profile:::profile-{request.frequency_hz}"} <= names
+    # Without its provider a probe is looked for everywhere, again and again.
+    assert all(name.split(":")[0] for name in names)
     assert not any(name.startswith("tick") for name in names), "ticks come late, or never"
     assert "exit(" not in text
     assert not re.search(r"\bif\b|\belse\b|\bERROR\b", text)
     # The kernel takes 256 sub-programs a probe.
-    assert sum(match["probe"].startswith("profile-") for match in found) < 250
+    assert sum(match["probe"].startswith("profile:::") for match in found) < 250
     # A plain 0 makes a variable 32 bits wide where it stands first: addresses would be cut.
     first: dict[str, str] = {}
     for name, value in re.findall(r"(this->\w+) = ([^;]*);", text):
@@ -107,7 +109,7 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
 @given(REQUESTS)
 def test_only_sampled_processes_are_looked_at(request: ProgramRequest) -> None:
     for match in clauses(d_program(request)):
-        if match["probe"].startswith(("profile-", "rawtp:")):
+        if match["probe"].startswith(("profile:::", "rawtp:")):
             assert match["predicate"].startswith("member[pid]")
         elif match["probe"].startswith("syscall:"):
             assert f"arg0 == {request.control}"[:-1] in match["predicate"], "nobody else's system calls"
@@ -118,7 +120,7 @@ def test_clause_local_variables_are_set_before_they_are_read(request: ProgramReq
     """They keep their values from firing to firing, and a clause that is left out sets nothing."""
     certain: set[str] = set()
     for match in clauses(d_program(request)):
-        if not match["probe"].startswith("profile-"):
+        if not match["probe"].startswith("profile:::"):
             continue
         here = set(certain)
         text = f"{match['predicate'] or ''}\n"
@@ -161,7 +163,7 @@ def test_a_stack_is_printed_once_and_a_sample_always(request: ProgramRequest) ->
     named = min(request.walk_steps, NAMED_FRAMES)
     assert all(len(found) == (named if letter == "L" else 1) for letter, found in prints.items())
     assert prints["S"][0]["predicate"] == "member[pid]"
-    assert list(clauses(d_program(request)))[-1]["probe"] == "END"
+    assert list(clauses(d_program(request)))[-1]["probe"] == "dtrace:::END"
     if request.kernel:
         assert "this->k == 0" in prints["K"][0]["predicate"]
     if request.walk_steps:

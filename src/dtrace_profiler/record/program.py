@@ -105,13 +105,13 @@ def d_program(request: ProgramRequest) -> str:
     """The program's text."""
     parts = [_declarations(request), _begin(request), *_processes(request)]
     parts += _sample(request)
-    parts.append('END\n{\n  printf("Z %d\\n", walltimestamp);\n}\n')
+    parts.append('dtrace:::END\n{\n  printf("Z %d\\n", walltimestamp);\n}\n')
     return "\n".join(parts)
 
 
 def options(request: ProgramRequest) -> list[str]:
     """dtrace's `-x` options that the program needs."""
-    out = ["quietresize", "bufsize=4m", "dynvarsize=32m", "switchrate=50hz"]
+    out = ["quietresize", "bufsize=4m", "dynvarsize=32m", f"switchrate={_switchrate_hz(request)}hz"]
     if request.walk_steps:
         out += [f"scratchsize={scratch_bytes(request)}", f"strsize={NAME_BYTES}"]
     if request.native_frames:
@@ -119,6 +119,15 @@ def options(request: ProgramRequest) -> list[str]:
     if request.kernel:
         out.append(f"stackframes={MAX_NATIVE_FRAMES}")
     return out
+
+
+def _switchrate_hz(request: ProgramRequest) -> int:
+    """How often dtrace may empty its buffers.
+
+    It waits for data, but not before this time is over since it was last there: until then it spins, at the price of
+    a whole processor. So that time must be shorter than what passes between two samples.
+    """
+    return min(max(200, 2 * request.frequency_hz), 1000)
 
 
 def scratch_bytes(request: ProgramRequest) -> int:
@@ -160,7 +169,7 @@ def _begin(request: ProgramRequest) -> str:
             f"generation[{process.pid}] = (uint64_t){process.generation};",
         ]
     statements.append('printf("B %d\\n", walltimestamp);')
-    return _clause("BEGIN", "", *statements)
+    return _clause("dtrace:::BEGIN", "", *statements)
 
 
 def _processes(request: ProgramRequest) -> list[str]:
@@ -223,7 +232,7 @@ def _processes(request: ProgramRequest) -> list[str]:
 
 def _sample(request: ProgramRequest) -> list[str]:
     """The clauses of one firing, in order. A fault ends only its own clause: what may fault stands apart."""
-    probe = f"profile-{request.frequency_hz}"
+    probe = f"profile:::profile-{request.frequency_hz}"
 
     def clause(predicate: str, *statements: str) -> str:
         return _clause(probe, f"member[pid]{' && ' if predicate else ''}{predicate}", *statements)

@@ -55,6 +55,8 @@ exit $status
 """
 
 READ_BYTES = 1 << 18
+_LITTLE_BYTES, _PAUSE_S = 1 << 13, 0.02
+"""dtrace writes a line or two at a time. Waiting for more costs less than waking up for each; a pipe holds 64 kB."""
 STOP_GRACE_S = 10.0
 """dtrace takes up to 5 s to end on a busy machine."""
 _SILENCE_S = 2.0

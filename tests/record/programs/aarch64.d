@@ -1,7 +1,7 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=50hz
+#pragma D option switchrate=200hz
 #pragma D option scratchsize=448
 #pragma D option strsize=192
 #pragma D option ustackframes=127
@@ -14,7 +14,7 @@ uint64_t codeshape[int];
 uint64_t generation[int];
 uint64_t seen[uint64_t];
 
-BEGIN
+dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
@@ -37,7 +37,7 @@ rawtp:sched::sched_process_exit
   printf("E %d %d\n", walltimestamp, pid);
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->n = (uint64_t)0;
@@ -48,7 +48,7 @@ profile-99
   this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->f = (uint64_t)0;
@@ -61,7 +61,7 @@ profile-99
   this->c0 = (uint64_t)0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->at/
 {
   this->h = 1;
@@ -69,7 +69,7 @@ profile-99
   this->h = 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->at && current[pid]/
 {
   this->f = *(uint64_t *)copyin(curthread->thread.uw.tp_value + current[pid], 8);
@@ -77,7 +77,7 @@ profile-99
   this->f = 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->ts/
 {
   this->h = 1;
@@ -85,20 +85,20 @@ profile-99
   this->h = this->f ? 1 : 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->f && (this->shape >> 16 & 0x7fff)/
 {
   this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8);
   this->h = this->f ? 1 : 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->f && generation[pid]/
 {
   this->g = *(uint64_t *)copyin(generation[pid], 8);
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->f && this->h/
 {
   this->none = (uint64_t *)alloca(64);
@@ -117,7 +117,7 @@ profile-99
   this->h = this->hash > 1 ? this->hash : 2;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->codetype = (uint64_t)0;
@@ -126,21 +126,21 @@ profile-99
   this->y1 = (uint64_t)0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->h > 1 && !seen[this->h]/
 {
   this->codetype = codetype[pid];
   this->codeshape = codeshape[pid];
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype/
 {
   this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
   this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y0 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -148,7 +148,7 @@ profile-99
   printf("L %x 0 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y1 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -156,20 +156,20 @@ profile-99
   printf("L %x 1 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->h > 1 && !seen[this->h]/
 {
   seen[this->h] = 1;
   printf("H %x %d %x %x %x:%x %x:%x\n", this->h, pid, this->g, this->f, this->c0, this->i0, this->c1, this->i1);
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && !(this->shape >> 15 & 1)/
 {
   this->n = natives[ustack(127)];
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->n == 0 && !(this->shape >> 15 & 1)/
 {
   this->n = this->id;
@@ -177,13 +177,13 @@ profile-99
   printf("N %x %k\n", this->n, ustack(127));
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
 
-END
+dtrace:::END
 {
   printf("Z %d\n", walltimestamp);
 }

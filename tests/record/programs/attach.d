@@ -1,11 +1,11 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=50hz
+#pragma D option switchrate=1000hz
 #pragma D option ustackframes=127
 uint64_t member[int];
 
-BEGIN
+dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
@@ -31,7 +31,7 @@ syscall::prctl:entry
   member[(int)arg1] = 1;
 }
 
-profile-997
+profile:::profile-997
 /member[pid]/
 {
   this->n = (uint64_t)0;
@@ -42,13 +42,13 @@ profile-997
   this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
 }
 
-profile-997
+profile:::profile-997
 /member[pid]/
 {
   this->n = natives[ustack(127)];
 }
 
-profile-997
+profile:::profile-997
 /member[pid] && this->n == 0/
 {
   this->n = this->id;
@@ -56,13 +56,13 @@ profile-997
   printf("N %x %k\n", this->n, ustack(127));
 }
 
-profile-997
+profile:::profile-997
 /member[pid]/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
 
-END
+dtrace:::END
 {
   printf("Z %d\n", walltimestamp);
 }

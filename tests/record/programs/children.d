@@ -1,11 +1,11 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=50hz
+#pragma D option switchrate=200hz
 #pragma D option ustackframes=127
 uint64_t member[int];
 
-BEGIN
+dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
@@ -45,7 +45,7 @@ syscall::prctl:entry
   member[(int)arg1] = 1;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->n = (uint64_t)0;
@@ -56,13 +56,13 @@ profile-99
   this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->n = natives[ustack(127)];
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->n == 0/
 {
   this->n = this->id;
@@ -70,13 +70,13 @@ profile-99
   printf("N %x %k\n", this->n, ustack(127));
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
 
-END
+dtrace:::END
 {
   printf("Z %d\n", walltimestamp);
 }

@@ -1,7 +1,7 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=50hz
+#pragma D option switchrate=200hz
 #pragma D option scratchsize=1920
 #pragma D option strsize=192
 #pragma D option ustackframes=127
@@ -15,7 +15,7 @@ uint64_t codeshape[int];
 uint64_t generation[int];
 uint64_t seen[uint64_t];
 
-BEGIN
+dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
@@ -86,7 +86,7 @@ syscall::prctl:entry
   member[(int)arg1] = 1;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->n = (uint64_t)0;
@@ -97,7 +97,7 @@ profile-99
   this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->f = (uint64_t)0;
@@ -111,7 +111,7 @@ profile-99
   this->c25 = (uint64_t)0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->at/
 {
   this->h = 1;
@@ -119,7 +119,7 @@ profile-99
   this->h = 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->at && current[pid]/
 {
   this->f = *(uint64_t *)copyin(curthread->thread.fsbase + current[pid], 8);
@@ -127,7 +127,7 @@ profile-99
   this->f = 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->ts/
 {
   this->h = 1;
@@ -135,20 +135,20 @@ profile-99
   this->h = this->f ? 1 : 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->f && (this->shape >> 16 & 0x7fff)/
 {
   this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8);
   this->h = this->f ? 1 : 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->f && generation[pid]/
 {
   this->g = *(uint64_t *)copyin(generation[pid], 8);
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->f && this->h/
 {
   this->none = (uint64_t *)alloca(64);
@@ -236,7 +236,7 @@ profile-99
   this->h = this->hash > 1 ? this->hash : 2;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->f && this->h > 1/
 {
   this->none = (uint64_t *)alloca(64);
@@ -251,7 +251,7 @@ profile-99
   this->h = this->hash > 1 ? this->hash : 2;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->codetype = (uint64_t)0;
@@ -266,14 +266,14 @@ profile-99
   this->y7 = (uint64_t)0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->h > 1 && !seen[this->h]/
 {
   this->codetype = codetype[pid];
   this->codeshape = codeshape[pid];
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype/
 {
   this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
@@ -286,7 +286,7 @@ profile-99
   this->y7 = this->c7 ? *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y0 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -294,7 +294,7 @@ profile-99
   printf("L %x 0 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y1 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -302,7 +302,7 @@ profile-99
   printf("L %x 1 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y2 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -310,7 +310,7 @@ profile-99
   printf("L %x 2 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y3 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -318,7 +318,7 @@ profile-99
   printf("L %x 3 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y4 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -326,7 +326,7 @@ profile-99
   printf("L %x 4 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y5 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -334,7 +334,7 @@ profile-99
   printf("L %x 5 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y6 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -342,7 +342,7 @@ profile-99
   printf("L %x 6 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->codetype && this->y7 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
@@ -350,20 +350,20 @@ profile-99
   printf("L %x 7 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->h > 1 && !seen[this->h]/
 {
   seen[this->h] = 1;
   printf("H %x %d %x %x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x\n", this->h, pid, this->g, this->f, this->c0, this->i0, this->c1, this->i1, this->c2, this->i2, this->c3, this->i3, this->c4, this->i4, this->c5, this->i5, this->c6, this->i6, this->c7, this->i7, this->c8, this->i8, this->c9, this->i9, this->c10, this->i10, this->c11, this->i11, this->c12, this->i12, this->c13, this->i13, this->c14, this->i14, this->c15, this->i15, this->c16, this->i16, this->c17, this->i17, this->c18, this->i18, this->c19, this->i19, this->c20, this->i20, this->c21, this->i21, this->c22, this->i22, this->c23, this->i23, this->c24, this->i24, this->c25, this->i25);
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && !(this->shape >> 15 & 1)/
 {
   this->n = natives[ustack(127)];
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->n == 0 && !(this->shape >> 15 & 1)/
 {
   this->n = this->id;
@@ -371,13 +371,13 @@ profile-99
   printf("N %x %k\n", this->n, ustack(127));
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && arg0/
 {
   this->k = kernels[stack(127)];
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && arg0 && this->k == 0/
 {
   this->k = this->id;
@@ -385,13 +385,13 @@ profile-99
   printf("K %x %k\n", this->k, stack(127));
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
 
-END
+dtrace:::END
 {
   printf("Z %d\n", walltimestamp);
 }

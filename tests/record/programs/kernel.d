@@ -1,12 +1,12 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=50hz
+#pragma D option switchrate=1000hz
 #pragma D option ustackframes=16
 #pragma D option stackframes=127
 uint64_t member[int];
 
-BEGIN
+dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
@@ -27,7 +27,7 @@ rawtp:sched::sched_process_exit
   printf("E %d %d\n", walltimestamp, pid);
 }
 
-profile-4999
+profile:::profile-4999
 /member[pid]/
 {
   this->n = (uint64_t)0;
@@ -38,13 +38,13 @@ profile-4999
   this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
 }
 
-profile-4999
+profile:::profile-4999
 /member[pid]/
 {
   this->n = natives[ustack(16)];
 }
 
-profile-4999
+profile:::profile-4999
 /member[pid] && this->n == 0/
 {
   this->n = this->id;
@@ -52,13 +52,13 @@ profile-4999
   printf("N %x %k\n", this->n, ustack(16));
 }
 
-profile-4999
+profile:::profile-4999
 /member[pid] && arg0/
 {
   this->k = kernels[stack(127)];
 }
 
-profile-4999
+profile:::profile-4999
 /member[pid] && arg0 && this->k == 0/
 {
   this->k = this->id;
@@ -66,13 +66,13 @@ profile-4999
   printf("K %x %k\n", this->k, stack(127));
 }
 
-profile-4999
+profile:::profile-4999
 /member[pid]/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
 
-END
+dtrace:::END
 {
   printf("Z %d\n", walltimestamp);
 }

@@ -1,10 +1,10 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=50hz
+#pragma D option switchrate=200hz
 uint64_t member[int];
 
-BEGIN
+dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
@@ -23,7 +23,7 @@ rawtp:sched::sched_process_exit
   printf("E %d %d\n", walltimestamp, pid);
 }
 
-profile-1
+profile:::profile-1
 /member[pid]/
 {
   this->n = (uint64_t)0;
@@ -34,13 +34,13 @@ profile-1
   this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
 }
 
-profile-1
+profile:::profile-1
 /member[pid]/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
 
-END
+dtrace:::END
 {
   printf("Z %d\n", walltimestamp);
 }

@@ -1,11 +1,11 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=50hz
+#pragma D option switchrate=200hz
 #pragma D option ustackframes=127
 uint64_t member[int];
 
-BEGIN
+dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
@@ -25,7 +25,7 @@ rawtp:sched::sched_process_exit
   printf("E %d %d\n", walltimestamp, pid);
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->n = (uint64_t)0;
@@ -36,13 +36,13 @@ profile-99
   this->tid = curthread->thread_pid->numbers[curthread->thread_pid->level].nr;
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   this->n = natives[ustack(127)];
 }
 
-profile-99
+profile:::profile-99
 /member[pid] && this->n == 0/
 {
   this->n = this->id;
@@ -50,13 +50,13 @@ profile-99
   printf("N %x %k\n", this->n, ustack(127));
 }
 
-profile-99
+profile:::profile-99
 /member[pid]/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
 
-END
+dtrace:::END
 {
   printf("Z %d\n", walltimestamp);
 }
