@@ -96,5 +96,6 @@ class Collector:
             return self._builder.snapshot(meta)
 
     def after_fork(self) -> None:
-        """In a forked child: another thread may have held the lock."""
+        """In a forked child. Another thread may have held the lock; samples nobody has taken are the parent's."""
         self._lock = threading.Lock()
+        self._ring = deque(maxlen=self._ring.maxlen)

@@ -190,11 +190,6 @@ class DTraceEngine:
         if self._resolving is not None:
             self._resolving.join(timeout_s)
 
-    def after_fork(self) -> None:
-        """In a forked child: let go of the pipes whose end tells dtrace that we have ended."""
-        for stage in self._stages:
-            stage.session.after_fork()
-
     def own_threads(self) -> set[int]:
         """Native ids of our threads."""
         threads = [thread for stage in self._stages for thread in stage.session.threads]

@@ -166,13 +166,14 @@ class DTraceProfiler:
             self._collector = Collector(previous=self._collector)
             self._started_ns, self._stopped_ns = time.time_ns(), 0
             self._open_recording()
+            _running.add(self)
             try:
                 self._engine = self._start_engine(options)
             except BaseException:
                 self._engine = None
+                _running.discard(self)
                 self._close_recording()
                 raise
-            _running.add(self)
 
     def _start_engine(self, options: Options) -> DTraceEngine | EmbeddedSampler:
         if options.engine != "sampler":
@@ -362,13 +363,11 @@ class DTraceProfiler:
         """In a forked child nothing samples: threads do not survive a fork."""
         self._lock = threading.RLock()
         self._collector.after_fork()
-        if isinstance(self._engine, DTraceEngine):
-            self._engine.after_fork()
         self._recording = None
         if self._recording_file is not None:
             # The parent writes on; nothing buffered here may be written a second time.
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._recording_file.fileno())
+            with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._recording_file.fileno())
         self._recording_file = None
         self._stopped_ns = time.time_ns()
 

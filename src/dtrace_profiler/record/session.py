@@ -11,6 +11,7 @@ import os
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -117,14 +118,16 @@ class Session:
     def start(self) -> None:
         """Returns at once. Raises OSError when not even the shell can be started, RuntimeError when no thread can."""
         # A group of its own: a Ctrl-C on the terminal is for us and the target, we then stop dtrace in our time.
-        self._process = subprocess.Popen(
-            self._command.argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            process_group=0,
-        )
+        with _starting:
+            self._process = subprocess.Popen(
+                self._command.argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                process_group=0,
+            )
+            _sessions.add(self)
         try:
             errors = self._thread("errors", self._read_errors)
             self._thread("output", self._read_output, errors)
@@ -182,19 +185,20 @@ class Session:
                 except OSError:
                     pass
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """In a forked child: close its copies of our ends of the pipes, or dtrace would live as long as the child."""
         process = self._process
         if process is not None:
             for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe is not None:
                     try:
-                        os.close(pipe.fileno())
-                    except (OSError, ValueError):
+                        pipe.close()
+                    except OSError:
                         pass
             process.returncode = 0  # not this process's child: nothing to wait for, nothing to warn of
         self._process = None
         self._threads = []
+        self._lock = threading.Lock()  # another thread may have held it
 
     def _say(self, word: bytes) -> None:
         with self._lock:
@@ -221,3 +225,19 @@ class Session:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
         return self.ended.is_set()
+
+
+_starting = threading.Lock()
+"""Nothing is forked between the making of a session's pipes and `_sessions`, or the child would keep them."""
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    _starting.release()
+    for session in list(_sessions):
+        session._after_fork()
+    _sessions.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_after_fork)
