@@ -127,7 +127,9 @@ def test_kernel_frames(tmp_path: Path) -> None:
 
 def test_a_program_of_300_ms_is_profiled_whole(burn: str, tmp_path: Path) -> None:
     profile, _ = run([burn, "0.3"], 997, tmp_path / "said")
-    assert sum(count for name, count in shares(profile).items() if name) == pytest.approx(300, rel=0.1)
+    # Where all processors are busy dtrace takes turns with the program: it wakes up for a sample, runs until before
+    # the next one, and so more samples meet the program than its CPU time says.
+    assert 270 <= sum(count for name, count in shares(profile).items() if name) <= 400
 
 
 def test_children_and_what_they_execute(burn: str, tmp_path: Path) -> None:
