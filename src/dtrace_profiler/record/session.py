@@ -18,13 +18,15 @@ from dataclasses import dataclass
 # $1: a tenth of the seconds of grace; $2: a folder to be removed at the end, or nothing; the rest: the command.
 # Words on standard input: `stop`, `kill`; its end means both.
 # SIGTERM, because a shell starts its background jobs with SIGINT ignored, and dtrace leaves it so; both end dtrace
-# in the same way. A dtrace that had to be killed leaves its two uprobes behind: they are removed by name.
+# in the same way. A dtrace that a signal has ended (SIGKILL, or SIGPIPE when we were killed and nobody reads what it
+# says) leaves its two uprobes behind: they are removed by name.
 # The timer looks whether this shell ($$) is still there: when dtrace has ended, its number may soon be another's.
 _SUPERVISOR = r"""
 tenth=$1; folder=$2; shift 2
 exec 3<&0 </dev/null
 "$@" 3<&- &
 child=$!
+trap "" PIPE
 exec >/dev/null
 (
   exec 2>&1
@@ -47,7 +49,7 @@ watch=$!
 wait $child; status=$?
 kill $watch 2>/dev/null
 for events in /sys/kernel/debug/tracing/uprobe_events /sys/kernel/tracing/uprobe_events; do
-  if [ $status = 137 ] && [ -w $events ]; then
+  if [ $status -gt 128 ] && [ -w $events ]; then
     for name in BEGIN END ERROR; do echo "-:dt_${child}_dtrace/$name" >>$events; done 2>/dev/null
   fi
 done
