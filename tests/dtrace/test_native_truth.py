@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -52,6 +53,12 @@ def stolen_s() -> float:
     return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
+def children_cpu_s() -> float:
+    """CPU time of all child processes that have ended: programs, and the dtrace that watched them."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def shares(profile: Profile) -> collections.Counter[str]:
     """Samples by the burner on the stack."""
     found: collections.Counter[str] = collections.Counter()
@@ -64,14 +71,18 @@ def shares(profile: Profile) -> collections.Counter[str]:
 @pytest.mark.slow
 def test_shares_are_true_and_no_sample_is_lost(burn: str, tmp_path: Path) -> None:
     frequency = 997
-    stolen = stolen_s()
+    stolen, used = stolen_s(), children_cpu_s()
     profile, said = run([burn, "10"], frequency, tmp_path / "said")
-    stolen = stolen_s() - stolen
+    stolen, used = stolen_s() - stolen, children_cpu_s() - used
     words = next(line.split() for line in said.splitlines() if line.startswith("truth"))
     *spent, total = map(float, words[1:])
     assert not {name for name in profile.meta.losses if "drops" in name or name == "undefined_stacks"}
     # A virtual processor that its host holds back is still on this program, but no clock counts that as its time.
-    assert abs(len(profile) - frequency * total) <= 0.02 * frequency * total + frequency * stolen
+    expected, more = frequency * total, frequency * stolen
+    assert len(profile) >= 0.98 * expected
+    # Where all processors are busy dtrace takes turns with the program: woken by a sample, it runs until before
+    # the next one. So the program may have as many more samples as dtrace has used time.
+    assert len(profile) <= 1.02 * expected + more + frequency * (used - total), (len(profile), expected, more, used)
     found = shares(profile)
     everything = sum(found.values())
     for name, seconds in zip(("burn_most", "burn_some", "burn_little"), spent, strict=True):
