@@ -6,12 +6,23 @@ import pytest
 from sampled import VERSIONS, find_python
 
 
-@pytest.fixture(params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> str:
-    found = find_python(request.param)
+def interpreter(version: str) -> str:
+    found = find_python(version)
     if found is None:
-        pytest.skip(f"no Python {request.param} here")
+        pytest.skip(f"no Python {version} here")
     return found
+
+
+@pytest.fixture(params=["3.11", "3.13", "3.15", "3.15t"])
+def python(request: pytest.FixtureRequest) -> str:
+    """The oldest, one between, the newest, and a free-threaded one."""
+    return interpreter(request.param)
+
+
+@pytest.fixture(params=[version for version in VERSIONS if version != "3.15"])
+def older_python(request: pytest.FixtureRequest) -> str:
+    """Each but the one that `newest_python` is where all are there."""
+    return interpreter(request.param)
 
 
 @pytest.fixture

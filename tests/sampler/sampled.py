@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import glob
 import os
-import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,23 +17,25 @@ from dtrace_profiler.model.options import Options
 from dtrace_profiler.sampling.launch import prepare
 from dtrace_profiler.sampling.reader import SampledProcess, SamplerSample
 
-VERSIONS = ("3.11", "3.13", "3.15", "3.15t")
-"""The oldest, the newest, one between, and a free-threaded one."""
+VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.15", "3.15t")
 
 
 @functools.cache
 def find_python(version: str) -> str | None:
-    """An interpreter of this minor version that really runs (a shim may not); never one of a virtual environment."""
+    """The real interpreter of this minor version, behind any shim; never one of a virtual environment."""
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    candidates = [shutil.which(f"python{version}")]
-    candidates += sorted(glob.glob(f"{pyenv}/versions/{version.rstrip('t')}.*/bin/python{version}"))
-    for candidate in candidates:
+    candidates = sorted(glob.glob(f"{pyenv}/versions/{version.rstrip('t')}.*/bin/python{version}"))
+    for candidate in [*candidates, shutil.which(f"python{version}")]:
         if candidate is None:
             continue
-        asked = "import sys; print(sys.base_prefix == sys.prefix and '%d.%d' % sys.version_info[:2])"
+        asked = (
+            "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable);"
+            " print(getattr(sys, 'base_prefix', sys.prefix) == sys.prefix)"
+        )
         done = subprocess.run([candidate, "-c", asked], capture_output=True, text=True)
-        if done.returncode == 0 and done.stdout.strip() == version.rstrip("t"):
-            return candidate
+        found, executable, real = (*done.stdout.splitlines(), "", "", "")[:3]
+        if done.returncode == 0 and found == version.rstrip("t") and real == "True":
+            return executable
     return None
 
 
@@ -118,10 +118,3 @@ def plain(
         timeout=120,
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
-
-
-def without_pids(text: str) -> str:
-    return re.sub(r"pid=\d+", "pid=N", text)
-
-
-ME = sys.executable

@@ -2,7 +2,7 @@
 
 SHARES = """
 import hashlib, json, random, sys, time, zlib
-data = random.Random(1).randbytes(60000) if sys.version_info >= (3, 9) else bytes(range(256)) * 240
+data = random.Random(1).randbytes(60000)
 numbers = [random.Random(2).random() for _ in range(4000)]
 
 def loop():
@@ -92,11 +92,13 @@ def burn():
     end = time.thread_time() + 0.003
     while time.thread_time() < end:
         sum(range(300))
+    spent.append(time.thread_time_ns())
 
-begun = time.process_time_ns()
+begun = time.thread_time_ns()
+spent = []
 for _ in range(150):
     thread = threading.Thread(target=burn)
     thread.start()
     thread.join()
-print(time.process_time_ns() - begun)
+print(sum(spent) + time.thread_time_ns() - begun)
 """

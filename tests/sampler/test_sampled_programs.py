@@ -113,15 +113,15 @@ def test_threads_that_sleep_weigh_nothing(python: str) -> None:
 def test_short_threads_are_counted(python: str) -> None:
     done = run([python, "-c", SHORT_LIVED], frequency_hz=99)
     spent = int(done.out)
-    late_ns = done.losses.get("missed_ticks", 0) * 1_000_000_000 // 99
-    assert 0.95 * spent - late_ns <= done.cpu_ns <= 1.05 * spent + 150_000_000
+    # A thread of 3 ms has ended before most ticks. What is there beyond is the interpreter's start and end.
+    assert 0.95 * spent <= done.cpu_ns <= 1.05 * spent + 150_000_000
 
 
 FORK = """
 import os, sys, time
 def burn(seconds):
-    end = time.process_time() + seconds
-    while time.process_time() < end:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         sum(range(300))
 def parent(): burn(0.3)
 def child(): burn(0.3)
@@ -156,7 +156,7 @@ def test_forked_children(python: str, children: bool) -> None:
         assert 0.2e9 <= by_pid[forked]["child"] <= 0.34e9  # os._exit loses a hundredth of a second at most
 
 
-CHILD = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: sum(range(300))\n"
+CHILD = "import time\nend = time.thread_time() + 0.2\nwhile time.thread_time() < end: sum(range(300))\n"
 
 
 @pytest.mark.parametrize("children", [False, True])
@@ -225,8 +225,8 @@ if hasattr(os, "abort"):
     except ImportError:
         pass
 def burn():
-    end = time.process_time() + 0.3
-    while time.process_time() < end:
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end:
         sum(range(300))
 burn()
 {last}

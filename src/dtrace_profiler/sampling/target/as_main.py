@@ -66,17 +66,17 @@ def _first_on_path(entry: str, safe_path: bool) -> None:
 
 
 def _run_code(text: str, main: dict[str, Any]) -> None:
-    register = None
+    code = compile(text, "<string>", "exec", dont_inherit=True)
     if sys.version_info >= (3, 13):
         import linecache  # the interpreter does the same, so that tracebacks show the lines
 
         register = getattr(linecache, "_register_code", None)
-    code = compile(text, "<string>", "exec", dont_inherit=True)
-    if register is not None:
-        try:
-            register(code, text, "<string>")
-        except TypeError:
-            pass
+        by_code = hasattr(linecache, "_interactive_cache")  # 3.13 knows lines by the file's name only
+        if register is not None:
+            try:
+                register(code if by_code else "<string>", text, "<string>")
+            except TypeError:
+                pass
     exec(code, main)  # noqa: S102
 
 
