@@ -31,7 +31,7 @@ _GIVE_UP_S = 10.0
 """A process that is no CPython by then has no interpreter, or brings it in late (a program that embeds it)."""
 _MAX_STACKS = 1 << 17
 _MAX_UNCERTAIN = 1 << 12
-_ORPHAN_S = 1.0
+_ORPHAN_S = 4.0
 """Each CPU has a buffer of its own: a forked process's first stacks may come before the fork, but not by more."""
 _CLOCKS_NS = 10_000_000
 """dtrace's clock and ours may differ by less than this."""

@@ -25,7 +25,7 @@ from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.stacks import TRUNCATED, UNKNOWN, NativeFrames, NativeProcess, kernel_frames
 from dtrace_profiler.symbols.native import Symboliser
 
-_PENDING_S = 2.0
+_PENDING_S = 5.0
 """Each CPU has a buffer of its own: a sample may come before the stack it names, but not by more than this."""
 _MAX_DEFINITIONS = 1 << 18
 """Stacks remembered by number. One that was forgotten and comes again is counted as undefined."""
