@@ -160,12 +160,13 @@ class DTraceEngine:
         )
 
     def _start_stage(self, program: ProgramRequest) -> Stage:
-        stage = Stage.started(program, StageCommand(self.request.dtrace.path, self.request.elevation), self)
-        if not self._stages:
-            self.notes += stage.notes
-        if self._stages:
-            stage.from_ns = 1 << 63  # until it has begun
-        self._stages.append(stage)
+        with self._lock:  # it may print before it is in the list
+            stage = Stage.started(program, StageCommand(self.request.dtrace.path, self.request.elevation), self)
+            if self._stages:
+                stage.from_ns = 1 << 63  # until it has begun
+            else:
+                self.notes += stage.notes
+            self._stages.append(stage)
         if self._stopping.is_set():
             stage.stop()  # asked for while this one was being started
         return stage

@@ -75,7 +75,6 @@ WAYS = {
     "no environment, package": ["-Em", "package"],
     "no environment, code": ["-E", "-c", LOOK],
     "no site": ["-S", "look.py"],
-    "no user site": ["-s", "look.py"],
     "verbose tracing of memory": ["-X", "tracemalloc", "look.py"],
 }
 
@@ -125,7 +124,7 @@ def sees_the_same(python: str, folder: Path, way: str) -> None:
     assert done.processes, way
 
 
-@pytest.mark.parametrize("value", ["", "/nowhere", f"/nowhere{os.pathsep}/else"])
+@pytest.mark.parametrize("value", ["", f"/nowhere{os.pathsep}/else"])
 def test_the_users_own_pythonpath_stays(newest_python: str, folder: Path, value: str) -> None:
     environ = {**os.environ, "PYTHONPATH": value}
     command = [newest_python, "look.py"]
@@ -146,6 +145,35 @@ def test_with_children_only_the_environment_differs(newest_python: str, folder: 
     assert found == expected
 
 
+TRACES = """
+import atexit, json, os, sys, traceback, warnings
+list_of = lambda folder: sorted(int(n) for n in os.listdir(folder)) if os.path.isdir(folder) else []
+print(json.dumps({
+    "threads": len(list_of("/proc/self/task")),
+    "stacks": len(sys._current_frames()),
+    "atexit": atexit._ncallbacks(),
+    "files": list_of("/proc/self/fd"),
+    "switch interval": sys.getswitchinterval(),
+    "frames": len(traceback.extract_stack()),
+}))
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-E"]])
+def test_what_a_program_can_see_of_us(newest_python: str, options: list[str]) -> None:
+    """All of it: docs/decisions/0003-sampler-bootstrap.md tells the same."""
+    command = [newest_python, *options, "-c", TRACES]
+    expected, found = json.loads(plain(command)[1]), json.loads(run(command).out)
+    assert found["stacks"] - expected["stacks"] in (0, 1)  # 0 while it begins
+    assert found["threads"] - expected["threads"] == (1 if expected["threads"] else 0)
+    assert found["atexit"] - expected["atexit"] == 1
+    files = set(found["files"]) - set(expected["files"])
+    assert len(files) == (1 if expected["files"] else 0)
+    assert min(files, default=60) >= 60
+    assert found["switch interval"] in (expected["switch interval"], pytest.approx(0.0005))
+    assert (found["frames"] > expected["frames"]) == bool(options)
+
+
 FAULTS = {
     "exception": "def f():\n    g()\ndef g():\n    raise ValueError('no')\nf()\n",
     "chained": "try:\n    1/0\nexcept Exception as e:\n    raise KeyError from e\n",
@@ -157,8 +185,9 @@ FAULTS = {
     "atexit fault": "import atexit\natexit.register(lambda: 1/0)\n",
     "thread fault": "import threading\nt = threading.Thread(target=lambda: 1/0, name='t')\nt.start(); t.join()\n",
     "recursion": "def f(n):\n    f(n + 1)\ntry:\n    f(0)\nexcept RecursionError as e:\n    print(e)\n",
+    "interrupt": "raise KeyboardInterrupt\n",
     "warning": "import warnings\nwarnings.warn('careful')\n",
-    "group": "raise Exception('a').with_traceback(None)\n",
+    "group": "try:\n    1/0\nexcept Exception as e:\n    raise ExceptionGroup('two', [e, KeyError('k')]) from None\n",
 }
 
 
