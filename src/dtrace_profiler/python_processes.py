@@ -61,6 +61,8 @@ class NamedStack:
     """Whether the process's interpreter keeps frame pointers."""
     uncertain: bool = False
     """A frame could not be named; that may change."""
+    unresolved: bool = False
+    """Nothing is known of its process, whose memory is gone."""
 
 
 class PythonProcesses:
@@ -310,8 +312,7 @@ class PythonProcesses:
         orphan = self._orphans.get(number)
         if orphan is None or time.monotonic() - orphan[0] < _ORPHAN_S:
             return self._stacks.get(number)
-        self._lose("unresolved_stacks")
-        return NamedStack((UNKNOWN_PYTHON,), truncated=False)
+        return NamedStack((UNKNOWN_PYTHON,), truncated=False, uncertain=True, unresolved=True)
 
 
 def _for_walk(process: _Process) -> PythonProcess:

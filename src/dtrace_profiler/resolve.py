@@ -176,6 +176,8 @@ class Resolver:
             frames = self._merge(native, python)
             if python.truncated:
                 missing.append("truncated_python_stacks")
+            if python.unresolved:
+                missing.append("unresolved_stacks")
         truncated = native.truncated if python is None else python.truncated
         frames = ((TRUNCATED,) if truncated else ()) + frames
         frames += kernel_frames(self._kernels.get(record.kernel, ()))

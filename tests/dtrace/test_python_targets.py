@@ -218,8 +218,10 @@ if __name__ == "__main__":
         workers = collections.Counter(s.process_id for s in profile.samples() if "work" in names(s))
         everyone = collections.Counter(sample.process_id for sample in profile.samples())
         assert len(workers) == 6, f"{method} {workers} {everyone} {profile.meta.losses}"
-        # 0.15 s at 499 Hz are 75 samples each, more or less: other processes compete with them for processors.
-        assert workers.total() >= 0.8 * 6 * 75, (method, workers)
+        # 0.15 s at 499 Hz are 75 samples each, more or less: other processes compete with them for processors. The
+        # first two may be seen without Python frames until their interpreter, which is new, has been looked at.
+        replaced = sorted(workers.values())[2:]
+        assert sum(replaced) >= 0.8 * 4 * 75, (method, workers)
 
 
 def test_a_virtual_environment_below_a_shell(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_threads_that_sleep_weigh_nothing(python: str) -> None:
     assert not [
         f for *_, frames, _ in done.samples for f in frames if "dtrace" in f.file or "dtrace" in f.module_name
     ]
-    assert done.cpu_ns <= 1.02 * told["cpu"]
+    assert done.cpu_ns <= 1.02 * told["cpu"] + 100_000_000  # the interpreter's own end comes after it was told
 
 
 def test_short_threads_are_counted(python: str) -> None:
