@@ -43,6 +43,11 @@ _EXEC_UNSEEN_S = 0.2
 _HANDOVER_NS = 100_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _LATEST_HANDOVER_NS = 5_000_000_000
+_WATCH_S = 0.25
+_RESOLVE_S = 0.1
+_SETTLED_S = 2.0
+_PAUSE_S, _TREE_PAUSE_S = 0.1, 0.01
+"""Between two reads once a program has run for `_SETTLED_S`; in a tree, which programs start in at any time."""
 
 
 class DTraceEngine:
@@ -90,6 +95,8 @@ class DTraceEngine:
         self._shallow = False
         """The program that follows deep stacks could not be had."""
         self._stopping = threading.Event()
+        self._changed = threading.Event()
+        """Wakes the watch."""
         self._watch: threading.Thread | None = None
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._resolving: threading.Thread | None = None
@@ -173,6 +180,7 @@ class DTraceEngine:
 
     def request_stop(self) -> None:
         self._stopping.set()
+        self._changed.set()
         if self._python is not None:
             self._python.close()
         for stage in self._stages:
@@ -211,7 +219,9 @@ class DTraceEngine:
     # The watch: a thread of its own.
 
     def _watch_stages(self) -> None:
-        while not self._stopping.wait(0.05):
+        while not self._stopping.is_set():
+            self._changed.wait(_WATCH_S)
+            self._changed.clear()
             for stage in self._stages:
                 if stage.begin_ns or stage.session.ended.is_set():
                     continue
@@ -256,6 +266,8 @@ class DTraceEngine:
             for record in stage.parser.feed(data):
                 self._take(stage, record)
                 records.append(record)
+        if stage.begin_ns and time.monotonic() - stage.began_at > _SETTLED_S:
+            stage.session.pause_s = _TREE_PAUSE_S if self.request.options.children else _PAUSE_S
         self._queue.put(lambda: self._resolve(stage, records))
 
     def _take(self, stage: Stage, record: Record) -> None:
@@ -289,6 +301,7 @@ class DTraceEngine:
             self._on_failure(error)
         if last:
             self.ready.set()
+        self._changed.set()
 
     def _event(self, stage: Stage, event: ProcessEvent) -> None:
         if event.what == "begin":
@@ -329,6 +342,7 @@ class DTraceEngine:
             stage.began_at += (told_ns - timestamp_ns) / 1e9  # the first goes on for as long
         self.begin_ns = self.begin_ns or timestamp_ns
         self.ready.set()
+        self._changed.set()
 
     def _add_member(self, pid: int) -> None:
         self._members.add(pid)
@@ -340,6 +354,8 @@ class DTraceEngine:
     def _resolve_queue(self) -> None:
         while (work := self._queue.get()) is not None:
             work()
+            if self._queue.empty():
+                self._stopping.wait(_RESOLVE_S)  # taking in much at once costs less than waking up for each little
         self._end_waiting()
         self._resolver.retry(give_up=True)
         self._resolver.close()

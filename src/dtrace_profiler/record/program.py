@@ -109,9 +109,14 @@ def d_program(request: ProgramRequest) -> str:
     return "\n".join(parts)
 
 
+_NO_SPINNING = "switchrate=0"
+"""dtrace waits for data, but with any other rate not before that time is over since it was last there: until then it
+spins, at the price of a whole processor."""
+
+
 def options(request: ProgramRequest) -> list[str]:
     """dtrace's `-x` options that the program needs."""
-    out = ["quietresize", "bufsize=4m", "dynvarsize=32m", f"switchrate={_switchrate_hz(request)}hz"]
+    out = ["quietresize", "bufsize=4m", "dynvarsize=32m", _NO_SPINNING]
     if request.walk_steps:
         out += [f"scratchsize={scratch_bytes(request)}", f"strsize={NAME_BYTES}"]
     if request.native_frames:
@@ -119,15 +124,6 @@ def options(request: ProgramRequest) -> list[str]:
     if request.kernel:
         out.append(f"stackframes={MAX_NATIVE_FRAMES}")
     return out
-
-
-def _switchrate_hz(request: ProgramRequest) -> int:
-    """How often dtrace may empty its buffers.
-
-    It waits for data, but not before this time is over since it was last there: until then it spins, at the price of
-    a whole processor. So that time must be shorter than what passes between two samples.
-    """
-    return min(max(200, 2 * request.frequency_hz), 1000)
 
 
 def scratch_bytes(request: ProgramRequest) -> int:

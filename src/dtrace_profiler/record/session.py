@@ -58,8 +58,8 @@ exit $status
 """
 
 READ_BYTES = 1 << 18
-_LITTLE_BYTES, _PAUSE_S = 1 << 13, 0.02
-"""dtrace writes a line or two at a time. Waiting for more costs less than waking up for each; a pipe holds 64 kB."""
+_LITTLE_BYTES = 1 << 13
+"""After reading less, `Session.pause_s` is waited for more; a pipe holds 64 kB."""
 STOP_GRACE_S = 10.0
 """dtrace takes up to 5 s to end on a busy machine."""
 _SILENCE_S = 2.0
@@ -106,6 +106,8 @@ class Session:
         self._process: subprocess.Popen[bytes] | None = None
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self.pause_s = 0.0
+        """Between two reads. dtrace writes a line or two at a time: reading many at once costs less than each."""
         self.ended = threading.Event()
 
     @property
@@ -161,6 +163,8 @@ class Session:
         with process.stdout as pipe:
             while data := pipe.read(READ_BYTES):
                 self._on_output(data)
+                if len(data) < _LITTLE_BYTES:
+                    time.sleep(self.pause_s)
         errors.join(_SILENCE_S)
         if errors.is_alive():
             self.stop()  # it lives, but nothing more can come of it

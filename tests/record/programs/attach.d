@@ -1,7 +1,7 @@
 #pragma D option quietresize
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
-#pragma D option switchrate=1000hz
+#pragma D option switchrate=0
 #pragma D option ustackframes=127
 uint64_t member[int];
 
