@@ -31,6 +31,8 @@ from dtrace_profiler.platforms.processes import descendants
 
 RATES_HZ = (99, 997)
 READY_TIMEOUT_S = 60.0
+SETTLE_S = 4.0
+"""Until the program that follows deep Python stacks has been verified, which takes a processor for two seconds."""
 
 # Both read a command a line and answer with a line. `work N`: nanoseconds of CPU time that each of N pieces took.
 PYTHON_TARGET = """
@@ -168,8 +170,8 @@ def running_target(kind: Kind, *, smoke: bool) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def profiled(target: Target, engine: str, frequency_hz: int) -> Iterator[None]:
-    """The target, sampled that often; 0: not at all."""
+def profiled(target: Target, engine: str, frequency_hz: int, settle_s: float) -> Iterator[None]:
+    """The target, sampled that often, once that has settled; 0: not at all."""
     if not frequency_hz:
         yield
     elif engine == "sampler":
@@ -182,6 +184,7 @@ def profiled(target: Target, engine: str, frequency_hz: int) -> Iterator[None]:
         try:
             if not profiler.wait_ready(READY_TIMEOUT_S):
                 raise SystemExit("dtrace did not begin to sample.")
+            time.sleep(settle_s)
             yield
         finally:
             profiler.stop()
@@ -196,7 +199,7 @@ def measure_slowdown(kind: Kind, engine: str, *, rounds: int, pieces: int, smoke
             order = order[number % 3 :] + order[: number % 3]
             medians = {}
             for rate in order:
-                with profiled(target, engine, rate):
+                with profiled(target, engine, rate, 0 if smoke else SETTLE_S):
                     medians[rate] = statistics.median(target.ask(f"work {pieces}"))
             for rate in RATES_HZ:
                 ratios[rate].append(medians[rate] / medians[0])
@@ -263,7 +266,7 @@ def main() -> int:
     kinds: list[Kind] = ["python", "native"] if shutil.which("gcc") else ["python"]
     can_dtrace = True
     try:
-        with running_target("python", smoke=True) as target, profiled(target, "dtrace", RATES_HZ[0]):
+        with running_target("python", smoke=True) as target, profiled(target, "dtrace", RATES_HZ[0], 0):
             pass
     except DTraceProfilerError as error:
         print(f"DTrace is left out: {error}")

@@ -25,19 +25,13 @@ from dtrace_profiler.record.control import ControlChannel
 from dtrace_profiler.record.messages import classify
 from dtrace_profiler.record.parse import CodeName, NativeStack, ProcessEvent, PythonStack, Record, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES, ProgramRequest
+from dtrace_profiler.record.python_walk import FIRST_WALK_STEPS, FULL_WALK_STEPS, HELD_WALK_STEPS
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.resolve import Resolver
 from dtrace_profiler.stage import EngineRequest, Stage, StageCommand, not_started
 
 READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
-FIRST_WALK_STEPS = 25
-"""Interpreter frames that the first program follows, in one clause: ready 0.4 s later than without a walk."""
-HELD_WALK_STEPS = 100
-"""Those of the first program where the target waits for it: a second, for stacks that are whole from the start."""
-FULL_WALK_STEPS = 200
-"""Those that the lasting one follows: ready 2 s later. 210 are the most that the kernel's verifier lets through (a
-million instructions). A fifth to a third of the frames are the interpreter's own, so 128 Python frames fit."""
 _EXEC_UNSEEN_S = 0.2
 """The first sample of a held process comes as it executes its program; its exec event then, unless it was lost."""
 _HANDOVER_NS = 100_000_000

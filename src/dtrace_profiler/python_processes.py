@@ -22,7 +22,7 @@ from dtrace_profiler.merge import PythonFrame
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.platforms.processes import arguments, process_exists, working_directory
 from dtrace_profiler.record.parse import CodeName, PythonStack
-from dtrace_profiler.record.program import PythonProcess
+from dtrace_profiler.record.python_walk import PythonProcess
 
 _POLL_S = 0.002
 _POLL_FOR_S = 1.0

@@ -15,7 +15,7 @@ from dtrace_profiler.cpython.layout import Layout, LayoutError
 from dtrace_profiler.cpython.offsets import table
 from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.parse import PythonStack
-from dtrace_profiler.record.program import PythonProcess
+from dtrace_profiler.record.python_walk import PythonProcess
 
 PARENT, CHILD = 100, 200
 LATER, EARLIER = 10**12, -(10**12)

@@ -13,14 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
-from dtrace_profiler.record.program import (
+from dtrace_profiler.record.program import ProgramRequest, d_program, options
+from dtrace_profiler.record.python_walk import (
     FRAME_BYTES,
     FRAMES_A_CLAUSE,
     NAMED_FRAMES,
-    ProgramRequest,
     PythonProcess,
-    d_program,
-    options,
     scratch_bytes,
 )
 from dtrace_profiler.record.workspace import Workspace
@@ -143,8 +141,8 @@ def test_clause_local_variables_are_set_before_they_are_read(request: ProgramReq
 def test_scratch_holds_a_clauses_copies(request: ProgramRequest) -> None:
     for match in clauses(d_program(request)):
         copies = len(re.findall(rf"copyin\([^)]*, {FRAME_BYTES}\)|alloca\({FRAME_BYTES}\)", match["body"]))
-        assert copies * FRAME_BYTES + 64 <= scratch_bytes(request)
-        assert scratch_bytes(request) <= 8192, "more is refused by the kernel"
+        assert copies * FRAME_BYTES + 64 <= scratch_bytes(request.walk_steps)
+        assert scratch_bytes(request.walk_steps) <= 8192, "more is refused by the kernel"
 
 
 @given(REQUESTS)

@@ -21,7 +21,7 @@ from dtrace_profiler.cpython.linetable import line_ranges
 from dtrace_profiler.cpython.memory import Memory, MemoryReadError, word
 from dtrace_profiler.cpython.objects import NotThatObject, Objects
 from dtrace_profiler.record.parse import CodeName
-from dtrace_profiler.record.program import NAME_BYTES
+from dtrace_profiler.record.python_walk import NAME_BYTES
 
 _MAX_CACHED = 1 << 16
 _MAX_COPIES = 1 << 10

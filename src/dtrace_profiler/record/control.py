@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dtrace_profiler.record.program import PythonProcess
+from dtrace_profiler.record.python_walk import PythonProcess
 
 
 def _prctl() -> Callable[..., int]:

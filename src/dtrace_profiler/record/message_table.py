@@ -103,7 +103,7 @@ _SYSTEM = (
     _row(
         r"Failed to enable dtrace:::BEGIN: No such file or directory",
         DTraceFailed,
-        "dtrace can't enable its probes because tracefs is not mounted.",
+        "dtrace can't enable its probes: tracefs is not mounted, or refuses them.",
         "sudo mount -t tracefs tracefs /sys/kernel/tracing",
         "linux",
     ),

@@ -19,10 +19,24 @@ from dataclasses import dataclass
 # Words on standard input: `stop`, `kill`; its end means both.
 # SIGTERM, because a shell starts its background jobs with SIGINT ignored, and dtrace leaves it so; both end dtrace
 # in the same way. A dtrace that a signal has ended (SIGKILL, or SIGPIPE when we were killed and nobody reads what it
-# says) leaves its two uprobes behind: they are removed by name.
+# says) leaves its two uprobes behind, and a later one with the same process id could not begin: those of processes
+# that are no more are removed.
 # The timer looks whether this shell ($$) is still there: when dtrace has ended, its number may soon be another's.
 _SUPERVISOR = r"""
 tenth=$1; folder=$2; shift 2
+tidy() {
+  for events in /sys/kernel/debug/tracing/uprobe_events /sys/kernel/tracing/uprobe_events; do
+    if [ -w $events ]; then
+      while IFS=" :" read -r _ name _; do
+        pid=${name#dt_}; pid=${pid%_dtrace/*}
+        if [ "$name" = "dt_${pid}_dtrace/${name#*/}" ] && [ ! -d "/proc/$pid" ]; then echo "-:$name" >>$events; fi
+      done <<END
+$(cat $events)
+END
+    fi
+  done
+} 2>/dev/null
+tidy
 exec 3<&0 </dev/null
 "$@" 3<&- &
 child=$!
@@ -48,11 +62,7 @@ exec >/dev/null
 watch=$!
 wait $child; status=$?
 kill $watch 2>/dev/null
-for events in /sys/kernel/debug/tracing/uprobe_events /sys/kernel/tracing/uprobe_events; do
-  if [ $status -gt 128 ] && [ -w $events ]; then
-    for name in BEGIN END ERROR; do echo "-:dt_${child}_dtrace/$name" >>$events; done 2>/dev/null
-  fi
-done
+if [ $status -gt 128 ]; then tidy; fi
 if [ -n "$folder" ]; then rm -rf -- "$folder"; fi
 exit $status
 """

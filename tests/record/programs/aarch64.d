@@ -54,6 +54,8 @@ profile:::profile-99
   this->f = (uint64_t)0;
   this->ts = (uint64_t)0;
   this->g = (uint64_t)0;
+  this->cf = (uint64_t)0;
+  this->entered = (uint64_t)0;
   this->at = slot[pid];
   this->shape = shape[pid];
   this->ic = this->shape >> 31 ? 4 : 0;
@@ -88,7 +90,23 @@ profile:::profile-99
 profile:::profile-99
 /member[pid] && this->f && (this->shape >> 16 & 0x7fff)/
 {
+  this->cf = this->f;
   this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8);
+  this->h = this->f ? 1 : 0;
+}
+
+profile:::profile-99
+/member[pid] && this->cf && this->f/
+{
+  this->p = (uint64_t *)copyin(this->f, 64);
+  this->entered = *(uint64_t *)copyin(this->p[this->ic] + (codeshape[pid] >> 40 & 0xff), 8) == codetype[pid];
+}
+
+profile:::profile-99
+/member[pid] && this->cf && this->f && !this->entered && codetype[pid]/
+{
+  this->cf = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1 + 8, 8);
+  this->f = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1, 8);
   this->h = this->f ? 1 : 0;
 }
 
