@@ -98,6 +98,8 @@ class PythonProcesses:
         self._frames: dict[tuple[CodeObject, int], StackFrame] = {}
         self._waiting: list[tuple[float, float, int]] = []
         """A heap of (when to look, when it began, pid)."""
+        self._unprepared: list[EvaluationLoops] = []
+        """For when nothing else is to be done: it takes 0.2 s, once an interpreter."""
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -159,12 +161,19 @@ class PythonProcesses:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and (not self._waiting or self._waiting[0][0] > time.monotonic()):
+                while not self._closed and not self._due() and (self._waiting or not self._unprepared):
                     self._changed.wait(self._waiting[0][0] - time.monotonic() if self._waiting else None)
                 if self._closed:
                     return
-                _, since, pid = heapq.heappop(self._waiting)
-            self._try(pid, since)
+                work = heapq.heappop(self._waiting) if self._due() else None
+                loops = self._unprepared.pop() if work is None and self._unprepared else None
+            if work is not None:
+                self._try(work[2], work[1])
+            if loops is not None:
+                loops.prepare()
+
+    def _due(self) -> bool:
+        return bool(self._waiting) and self._waiting[0][0] <= time.monotonic()
 
     def _try(self, pid: int, since: float) -> None:
         try:
@@ -180,7 +189,7 @@ class PythonProcesses:
             return
         self._known[pid] = process
         self._tell_of(pid, _for_walk(process))
-        process.loops.prepare()
+        self._unprepared.append(process.loops)
 
     def tell_all(self) -> None:
         """The D program that begins now knows of nothing that was found since its text was written."""

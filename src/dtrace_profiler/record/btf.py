@@ -1,9 +1,8 @@
 """A reduced copy of the kernel's type data (BTF), for dtrace to read instead of the whole.
 
 `curthread` makes DTrace for Linux convert all of the kernel's types, some hundred thousand: 0.9 s of CPU at every
-start and 6.5 s at every end (measured with DTrace 2.0.7 on Linux 6.18; `python -m benchmarks.bench_target
---whole-btf` shows it). A file with only the structure members that our program names costs nothing, and
-`-x btfpath=DIRECTORY` makes dtrace read `DIRECTORY/vmlinux`.
+start and 6.5 s at every end (seen with DTrace 2.0.7 on Linux 6.18). A file with only the structure members that our
+program names costs nothing, and `-x btfpath=DIRECTORY` makes dtrace read `DIRECTORY/vmlinux`.
 
 In: the kernel's BTF (`/sys/kernel/btf/vmlinux`). Out: a BTF with `task_struct` and what we use of it, each member
 at the kernel's own offset. Format: Documentation/bpf/btf.rst of the kernel.
