@@ -2,9 +2,11 @@
 
     python benchmarks/bench_target.py [--smoke] [--rounds N]
 
-Slowdown: a target does the same piece of work again and again and tells the CPU time of each, measured by its own
-clock. In each round it works without us, at 99 Hz and at 997 Hz, in changing order; a round's ratio is that of the
-medians of its pieces, and the median of all rounds is printed, with the quartiles. Below that the CPU time of dtrace
+Slowdown: two equal targets do the same piece of work in turn, some milliseconds each, and tell the CPU time of each,
+measured by their own clock. One of them is profiled; the median of what a piece takes there, as a multiple of the
+piece beside it, is a ratio. Then the other one is profiled, and the geometric mean of both ratios is a round's: so
+neither a machine that changes its speed nor what makes one process differ from the next is in it. The median of all
+rounds is printed, with the quartiles. Below that the CPU time of dtrace
 and of this process per second of sampling, once names are known; the time from `start` until samples are taken; and
 the longest `take_samples`.
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import shutil
 import statistics
@@ -149,16 +152,16 @@ class Target:
 
 @contextlib.contextmanager
 def running_target(kind: Kind, *, smoke: bool) -> Iterator[Target]:
-    """A piece of its work takes about a third of a second, or a fiftieth for `smoke`."""
+    """A piece of its work takes about a fiftieth of a second, or less for `smoke`."""
     with tempfile.TemporaryDirectory() as folder:
         if kind == "python":
             path = Path(folder, "target.py")
-            path.write_text(PYTHON_TARGET.replace("SIZE", "1" if smoke else "30"))
+            path.write_text(PYTHON_TARGET.replace("SIZE", "1" if smoke else "5"))
             command = [sys.executable, str(path)]
         else:
             path = Path(folder, "target.c")
             path.write_text(NATIVE_TARGET)
-            options = ["-O2", "-g", "-fno-omit-frame-pointer", f"-DSIZE={15 if smoke else 250}"]
+            options = ["-O2", "-g", "-fno-omit-frame-pointer", f"-DSIZE={3 if smoke else 15}"]
             program = str(path.with_suffix(""))
             subprocess.run(["gcc", *options, str(path), "-o", program], check=True)
             command = [program]
@@ -190,22 +193,18 @@ def profiled(target: Target, engine: str, frequency_hz: int, settle_s: float) ->
             profiler.stop()
 
 
-def measure_slowdown(kind: Kind, engine: str, *, rounds: int, pieces: int, smoke: bool) -> None:
-    ratios: dict[int, list[float]] = {rate: [] for rate in RATES_HZ}
-    with running_target(kind, smoke=smoke) as target:
-        target.ask(f"work {pieces}")
-        for number in range(rounds):
-            order = [0, *RATES_HZ]
-            order = order[number % 3 :] + order[: number % 3]
-            medians = {}
-            for rate in order:
-                with profiled(target, engine, rate, 0 if smoke else SETTLE_S):
-                    medians[rate] = statistics.median(target.ask(f"work {pieces}"))
-            for rate in RATES_HZ:
-                ratios[rate].append(medians[rate] / medians[0])
-    for rate, values in ratios.items():
-        low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
-        print(f"{engine:8} {kind:8} {rate:5} {middle:10.4f}   {low:.4f} to {high:.4f}", flush=True)
+def measure_slowdown(kind: Kind, engine: str, rate: int, *, rounds: int, pieces: int, smoke: bool) -> None:
+    ratios = []
+    with running_target(kind, smoke=smoke) as one, running_target(kind, smoke=smoke) as other:
+        for _ in range(rounds):
+            logarithm = 0.0
+            for watched, alone in ((one, other), (other, one)):
+                with profiled(watched, engine, rate, 0 if smoke else SETTLE_S):
+                    beside = [(watched.ask("work 1")[0], alone.ask("work 1")[0]) for _ in range(pieces)]
+                logarithm += math.log(statistics.median(ours / without for ours, without in beside)) / 2
+            ratios.append(math.exp(logarithm))
+    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    print(f"{engine:8} {kind:8} {rate:5} {middle:10.4f}   {low:.4f} to {high:.4f}", flush=True)
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -259,10 +258,10 @@ def measure_ourselves(kind: Kind, frequency_hz: int, *, starts: int, steady_s: f
 def main() -> int:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     arguments.add_argument("--smoke", action="store_true", help="small numbers, to see that it runs")
-    arguments.add_argument("--rounds", type=int, help="of the slowdown (default: 9)")
+    arguments.add_argument("--rounds", type=int, help="of the slowdown (default: 5)")
     options = arguments.parse_args()
     smoke = options.smoke
-    rounds = options.rounds or (1 if smoke else 9)
+    rounds = options.rounds or (1 if smoke else 5)
     kinds: list[Kind] = ["python", "native"] if shutil.which("gcc") else ["python"]
     can_dtrace = True
     try:
@@ -276,10 +275,10 @@ def main() -> int:
 
     print(f"Slowdown: the target's CPU time as a multiple of its time without us, {rounds} rounds")
     print(f"{'engine':8} {'target':8} {'Hz':>5} {'median':>10}   {'quartiles'}")
-    pieces = 2 if smoke else 5
-    for kind in kinds if can_dtrace else []:
-        measure_slowdown(kind, "dtrace", rounds=rounds, pieces=pieces, smoke=smoke)
-    measure_slowdown("python", "sampler", rounds=rounds, pieces=pieces, smoke=smoke)
+    measured: list[tuple[Kind, str]] = [(kind, "dtrace") for kind in kinds if can_dtrace]
+    for kind, engine in [*measured, ("python", "sampler")]:
+        for rate in RATES_HZ:
+            measure_slowdown(kind, engine, rate, rounds=rounds, pieces=10 if smoke else 150, smoke=smoke)
     if can_dtrace:
         print("\nOurselves, with DTrace: shares are of one core")
         print(
