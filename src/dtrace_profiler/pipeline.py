@@ -37,9 +37,7 @@ _EXEC_UNSEEN_S = 0.2
 _HANDOVER_NS = 100_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _LATEST_HANDOVER_NS = 5_000_000_000
-_WATCH_S = 0.25
-_RESOLVE_S = 0.1
-_SETTLED_S = 2.0
+_WATCH_S, _RESOLVE_S, _SETTLED_S = 0.25, 0.1, 2.0
 _PAUSE_S, _TREE_PAUSE_S = 0.1, 0.01
 """Between two reads once a program has run for `_SETTLED_S`; in a tree, which programs start in at any time."""
 
@@ -81,6 +79,7 @@ class DTraceEngine:
             )
             self._resolver.python = self._python
         self._members = {request.pid}
+        self._until_ns = 1 << 63
         self._exec_ns = 0
         """When the process that was held executed its program: samples from before are not of that."""
         self._before_exec: list[SampleRecord] | None = [] if request.expect_exec else None
@@ -157,6 +156,7 @@ class DTraceEngine:
             walk_steps=walk_steps,
             python=self._python.found if self._python is not None and walk_steps else (),
             control=self._control.base,
+            number=len(self._stages),
             machine=self.request.machine,
         )
 
@@ -173,6 +173,7 @@ class DTraceEngine:
         return stage
 
     def request_stop(self) -> None:
+        self._until_ns = min(self._until_ns, time.time_ns())  # dtrace may take a while
         self._stopping.set()
         self._changed.set()
         if self._python is not None:
@@ -260,7 +261,7 @@ class DTraceEngine:
             for record in stage.parser.feed(data):
                 self._take(stage, record)
                 records.append(record)
-        if stage.begin_ns and time.monotonic() - stage.began_at > _SETTLED_S:
+        if stage.begin_ns and time.monotonic() - stage.began_at > _SETTLED_S and not stage.stopping:
             stage.session.pause_s = _TREE_PAUSE_S if self.request.options.children else _PAUSE_S
         self._queue.put(lambda: self._resolve(stage, records))
 
@@ -300,12 +301,14 @@ class DTraceEngine:
     def _event(self, stage: Stage, event: ProcessEvent) -> None:
         if event.what == "begin":
             self._begin(stage, event.timestamp_ns)
+        elif event.what == "end":
+            stage.finish()
         elif not stage.from_ns <= event.timestamp_ns < stage.until_ns:
             return  # told by the other program, too
         elif event.what == "exec":
             if event.process_id == self.request.pid:
                 self._exec_ns = self._exec_ns or event.timestamp_ns
-            self._resolver.process(event.process_id).refresh()
+            self._resolver.executed(event.process_id, event.timestamp_ns)
             if self._python is not None:
                 self._python.new_image(event.process_id, event.timestamp_ns)
         elif event.what == "fork":
@@ -377,13 +380,13 @@ class DTraceEngine:
         recording = self._recording
         for record in records:
             if isinstance(record, SampleRecord):
-                if stage.from_ns <= record.timestamp_ns < stage.until_ns:
+                if stage.from_ns <= record.timestamp_ns < min(stage.until_ns, self._until_ns):
                     self._sample(record)
                 continue
             if isinstance(record, NativeStack):
                 self._resolver.define(record)
             elif isinstance(record, ProcessEvent) and record.what == "exec":
-                self._resolver.new_image(record.process_id)
+                self._resolver.process(record.process_id).prepare()
             # The recording has the names with the stacks.
             if recording is not None and not isinstance(record, CodeName):
                 recording.record(record)

@@ -11,6 +11,7 @@ import dataclasses
 import heapq
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from dtrace_profiler.cpython.code import SHIM, CodeObject, CodeReader
@@ -88,6 +89,8 @@ class PythonProcesses:
         self._told_ns: dict[int, int] = {}
         """When the D program had been told of a process: who was forked from it earlier has inherited nothing."""
         self._executed_ns: dict[int, int] = {}
+        self._ended: deque[tuple[float, int, _Process | None]] = deque()
+        """(when, pid, what it was)."""
         self._stacks: dict[int, NamedStack] = {}
         self._uncertain: dict[int, tuple[float, PythonStack, dict[int, CodeName]]] = {}
         """Stacks with a frame that could not be named surely: (when to try again, what was printed)."""
@@ -233,8 +236,14 @@ class PythonProcesses:
                 self.define(stack)
 
     def ended(self, pid: int) -> None:
-        for table in (self._known, self._told_ns, self._executed_ns):
-            table.pop(pid, None)
+        """What another CPU's buffer holds of it comes later."""
+        now = time.monotonic()
+        self._ended.append((now, pid, self._known.get(pid)))
+        while self._ended and now - self._ended[0][0] > _ORPHAN_S:
+            _, pid, process = self._ended.popleft()
+            if self._known.get(pid) is process:  # the number is not another's by now
+                for table in (self._known, self._told_ns, self._executed_ns):
+                    table.pop(pid, None)
 
     def close(self) -> None:
         with self._changed:

@@ -65,10 +65,12 @@ class Resolver:
         self._native_limit = min(options.depth, MAX_NATIVE_FRAMES)
         self._symboliser = Symboliser()
         self._processes: dict[int, NativeProcess] = {}
+        self._former: dict[int, list[tuple[int, NativeProcess]]] = {}
+        """Of processes that have executed another program: (until when, what they were), in order."""
         self._natives: _Bounded[tuple[bytes, ...]] = _Bounded()
         self._kernels: _Bounded[tuple[bytes, ...]] = _Bounded()
         self._nodes: dict[tuple[int, ...], tuple[int, tuple[str, ...]]] = {}
-        """Of each combination of stacks: its node, and what is missing from it."""
+        """Of each program and combination of stacks: its node, and what is missing from it."""
         self._recorded: dict[tuple[int, ...], int] = {}
         self._pending: deque[tuple[float, SampleRecord]] = deque()
         self._threads_seen: set[tuple[int, int]] = set()
@@ -81,12 +83,21 @@ class Resolver:
             process = self._processes.setdefault(pid, NativeProcess(pid, self._symboliser))
         return process
 
-    def new_image(self, pid: int) -> None:
-        """The process has executed another program: no address means what it meant."""
-        for table in (self._nodes, self._recorded):
-            for key in [key for key in table if key[0] == pid]:
-                del table[key]
-        self.process(pid).prepare()
+    def executed(self, pid: int, at_ns: int) -> None:
+        """The process has executed another program: from then on no address means what it meant. Any thread."""
+        former = self._processes.get(pid)
+        if former is not None:
+            former.retire()
+            self._former.setdefault(pid, []).append((at_ns, former))
+        self._processes[pid] = NativeProcess(pid, self._symboliser)
+
+    def _image(self, record: SampleRecord) -> tuple[int, NativeProcess]:
+        """(number, process) of the program that was sampled: samples may come after a later exec."""
+        former = self._former.get(record.process_id, ())
+        for number, (until_ns, process) in enumerate(former):
+            if record.timestamp_ns < until_ns:
+                return number, process
+        return len(former), self.process(record.process_id)
 
     def define(self, stack: NativeStack) -> None:
         (self._kernels if stack.kernel else self._natives)[stack.number] = stack.frames
@@ -129,9 +140,10 @@ class Resolver:
         # Where the native stack is known the interrupted instruction is its leaf.
         pc = 0 if record.native else record.pc
         key = (record.process_id, record.native, record.kernel, record.python, pc)
-        known = self._nodes.get(key)
+        image, process = self._image(record)
+        known = self._nodes.get((image, *key))
         if known is None:
-            frames, missing = self._frames(record)
+            frames, missing = self._frames(record, process)
             node = self._collector.node(frames)
             if self.recording is not None and self._recorded.get(key) != node:
                 self._recorded[key] = node
@@ -141,7 +153,7 @@ class Resolver:
             known = node, tuple(missing)
             python = self._python_stack(record)
             if python is None or not python.uncertain:
-                self._nodes[key] = known
+                self._nodes[(image, *key)] = known
         node, lost = known
         for name in lost:
             self._lose(name)
@@ -153,9 +165,8 @@ class Resolver:
             self.recording.record(record)
         self._collector.add(record.timestamp_ns, *who, node, 1, self._period_ns)
 
-    def _frames(self, record: SampleRecord) -> tuple[tuple[StackFrame, ...], list[str]]:
+    def _frames(self, record: SampleRecord, process: NativeProcess) -> tuple[tuple[StackFrame, ...], list[str]]:
         """(frames root first, names of what is missing from them)."""
-        process = self.process(record.process_id)
         missing = []
         lines = self._natives.get(record.native, ())
         if lines:

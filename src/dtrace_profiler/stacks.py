@@ -48,6 +48,10 @@ class NativeProcess:
         self._refreshed = time.monotonic()
         self.space.refresh()
 
+    def retire(self) -> None:
+        """The process has executed another program: what is known of this one is all there will be."""
+        self._refreshed = float("inf")
+
     def prepare(self) -> None:
         """Open the files that are mapped, while they are there."""
         self._symboliser.prepare(self.space)

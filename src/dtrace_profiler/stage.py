@@ -10,6 +10,7 @@ from typing import Protocol
 from dtrace_profiler.errors import DTraceFailed
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.platforms.dtrace_command import DTraceCommand
+from dtrace_profiler.record.control import ControlChannel
 from dtrace_profiler.record.messages import drops, is_notice, run_time_error
 from dtrace_profiler.record.parse import Parser
 from dtrace_profiler.record.program import ProgramRequest, d_program
@@ -18,6 +19,8 @@ from dtrace_profiler.record.session import Session, SessionCommand
 from dtrace_profiler.record.workspace import Workspace
 
 _MAX_ERROR_TEXT = 1 << 16
+_PATIENCE_S = 1.5
+"""For a program that was told to end; what is in dtrace's buffers is printed in less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,11 @@ class Stage:
         arguments += ["-s", str(workspace.write_program(self.text))]
         self.session = Session(
             SessionCommand(
-                dtrace=dtrace.path, arguments=arguments, elevation=dtrace.elevation, folder=str(workspace.path)
+                dtrace=dtrace.path,
+                arguments=arguments,
+                elevation=dtrace.elevation,
+                folder=str(workspace.path),
+                patience_s=_PATIENCE_S,
             ),
             on_output=self._on_output,
             on_errors=self._on_errors,
@@ -108,7 +115,16 @@ class Stage:
 
     def stop(self) -> None:
         self.stopping = True
-        self.session.stop()
+        told = bool(self.begin_ns and self.request.control)
+        if told:
+            ControlChannel(self.request.control).stop(self.request.number)
+        self.session.pause_s = 0.0
+        self.session.stop(told=told)
+
+    def finish(self) -> None:
+        """Its program has ended and all is printed: dtrace has nothing to do but to wait a second for more."""
+        if self.stopping:
+            self.session.stop()
 
     def _on_output(self, data: bytes) -> None:
         """A fault of ours ends this dtrace and is told; it must not end the reading, or dtrace would wait for us."""

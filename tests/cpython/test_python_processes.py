@@ -144,6 +144,10 @@ def test_what_was_told_after_an_exec_was_of_the_image_before(
     processes.close()
 
 
-def test_who_has_ended_is_forgotten(processes: PythonProcesses) -> None:
+def test_who_has_ended_is_forgotten(processes: PythonProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not at once: stacks of its last moments may come from another CPU's buffer."""
     processes.ended(PARENT)
+    assert [process.pid for process in processes.found] == [PARENT]
+    monkeypatch.setattr("dtrace_profiler.python_processes._ORPHAN_S", -1.0)
+    processes.ended(PARENT + 1)
     assert processes.found == []

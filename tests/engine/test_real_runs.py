@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,9 @@ import pytest
 from engine_runs import left_behind, until
 
 from dtrace_profiler import DTraceProfiler
+from dtrace_profiler.pipeline import DTraceEngine
+from dtrace_profiler.record.parse import Record, SampleRecord
+from dtrace_profiler.stage import Stage
 
 pytestmark = pytest.mark.dtrace
 BURN = """
@@ -180,3 +185,40 @@ def test_a_profiled_process_that_forks_workers_while_dtrace_starts(tmp_path: Pat
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=250, check=False)
     assert done.stderr == ""
     assert (done.stdout, done.returncode) == ("True\n", 0)
+
+
+def test_a_dtrace_that_waits_for_us_is_stopped_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes while it waits for room in its output makes it print again, or leave out, what it had."""
+    on_output = Stage._on_output
+
+    def slowly(stage: Stage, data: bytes) -> None:
+        if not stage.stopping:
+            time.sleep(0.02)
+        on_output(stage, data)
+
+    monkeypatch.setattr(Stage, "_on_output", slowly)
+    monkeypatch.setattr("dtrace_profiler.record.session.READ_BYTES", 1 << 12)
+    records: list[SampleRecord] = []
+    take = DTraceEngine._take
+
+    def took(engine: DTraceEngine, stage: Stage, record: Record) -> None:
+        if isinstance(record, SampleRecord):
+            records.append(record)
+        take(engine, stage, record)
+
+    monkeypatch.setattr(DTraceEngine, "_take", took)
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
+        profiler = DTraceProfiler(busy.pid, engine="dtrace", native="leaf")
+        profiler.start(4999)
+        assert profiler.wait_ready(120)
+        time.sleep(2)
+        end_ns = time.time_ns()
+        profiler.stop()
+        busy.kill()
+    moments = [(record.timestamp_ns, record.host_thread_id) for record in records]
+    assert len(moments) > 5000
+    assert len(set(moments)) == len(moments)
+    moments.sort()
+    assert moments[-1][0] > end_ns - 300_000_000
+    assert max(later - earlier for (earlier, _), (later, _) in itertools.pairwise(moments)) < 300_000_000
+    assert profiler.losses == {}

@@ -92,7 +92,7 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
     # Without its provider a probe is looked for everywhere, again and again.
     assert all(name.split(":")[0] for name in names)
     assert not any(name.startswith("tick") for name in names), "ticks come late, or never"
-    assert "exit(" not in text
+    assert text.count("exit(") == bool(request.control), "and that only when told"
     assert not re.search(r"\bif\b|\belse\b|\bERROR\b", text)
     # The kernel takes 256 sub-programs a probe.
     assert sum(match["probe"].startswith("profile:::") for match in found) < 250
@@ -107,10 +107,13 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
 @given(REQUESTS)
 def test_only_sampled_processes_are_looked_at(request: ProgramRequest) -> None:
     for match in clauses(d_program(request)):
-        if match["probe"].startswith(("profile:::", "rawtp:")):
+        if match["probe"].startswith("rawtp:"):
             assert match["predicate"].startswith("member[pid]")
         elif match["probe"].startswith("syscall:"):
             assert f"arg0 == {request.control}"[:-1] in match["predicate"], "nobody else's system calls"
+    first, *others = [match for match in clauses(d_program(request)) if match["probe"].startswith("profile:::")]
+    assert (first["predicate"], first["body"].strip()) == (None, "this->on = member[pid];")
+    assert all(match["predicate"].startswith("this->on") for match in others)
 
 
 @given(REQUESTS)
@@ -133,7 +136,7 @@ def test_clause_local_variables_are_set_before_they_are_read(request: ProgramReq
             assert all(re.fullmatch(allowed, name) for name in unset), (unset, statement)
             if target:
                 here.add(target[1])
-        if match["predicate"] == "member[pid]":
+        if match["predicate"] in (None, "this->on"):
             certain = here
 
 
@@ -160,7 +163,7 @@ def test_a_stack_is_printed_once_and_a_sample_always(request: ProgramRequest) ->
     )
     named = min(request.walk_steps, NAMED_FRAMES)
     assert all(len(found) == (named if letter == "L" else 1) for letter, found in prints.items())
-    assert prints["S"][0]["predicate"] == "member[pid]"
+    assert prints["S"][0]["predicate"] == "this->on"
     assert list(clauses(d_program(request)))[-1]["probe"] == "dtrace:::END"
     if request.kernel:
         assert "this->k == 0" in prints["K"][0]["predicate"]

@@ -1,4 +1,4 @@
-"""Telling a running D program of processes: a system call of our own that its probe reads.
+"""Telling a running D program of processes, and to end: a system call of our own that its probe reads.
 
 `prctl` with an option that does not exist fails and does nothing, but a `syscall::prctl:entry` clause sees its
 arguments. The option is a random number, which only the program and we know.
@@ -23,7 +23,7 @@ def _prctl() -> Callable[..., int]:
 
 @dataclass(slots=True)
 class ControlChannel:
-    """`base`: the first of the three options; what each means stands in `record.program`."""
+    """`base`: the first of the four options; what each means stands in `record.program`."""
 
     base: int = field(default_factory=lambda: 0x40000000 | secrets.randbits(28) << 2)
     _call: Callable[..., int] | None = None
@@ -43,3 +43,7 @@ class ControlChannel:
     def member(self, pid: int) -> None:
         """Sample this process from now on."""
         self._say(2, pid)
+
+    def stop(self, number: int) -> None:
+        """The program of that number is to end."""
+        self._say(3, number)

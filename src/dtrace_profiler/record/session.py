@@ -15,15 +15,17 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# $1: a tenth of the seconds of grace; $2: a folder to be removed at the end, or nothing; the rest: the command.
-# Words on standard input: `stop`, `kill`; its end means both.
+# $1: a tenth of the seconds of grace; $2: a tenth of those of patience; $3: a folder to be removed at the end, or
+# nothing; the rest: the command.
+# Words on standard input: `told` (its program has been told to end: a signal only after some patience), `stop`,
+# `kill`; its end means `stop` and, after the grace, `kill`.
 # SIGTERM, because a shell starts its background jobs with SIGINT ignored, and dtrace leaves it so; both end dtrace
 # in the same way. A dtrace that a signal has ended (SIGKILL, or SIGPIPE when we were killed and nobody reads what it
 # says) leaves its two uprobes behind, and a later one with the same process id could not begin: those of processes
 # that are no more are removed.
-# The timer looks whether this shell ($$) is still there: when dtrace has ended, its number may soon be another's.
+# A timer looks whether this shell ($$) is still there: when dtrace has ended, its number may soon be another's.
 _SUPERVISOR = r"""
-tenth=$1; folder=$2; shift 2
+tenth=$1; patience=$2; folder=$3; shift 3
 tidy() {
   for events in /sys/kernel/debug/tracing/uprobe_events /sys/kernel/tracing/uprobe_events; do
     if [ -w $events ]; then
@@ -36,6 +38,10 @@ END
     fi
   done
 } 2>/dev/null
+after() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do sleep "$1"; kill -0 $$ || exit; done
+  kill -"$2" $child
+}
 tidy
 exec 3<&0 </dev/null
 "$@" 3<&- &
@@ -46,12 +52,14 @@ exec >/dev/null
   exec 2>&1
   word=
   IFS= read -r word <&3
+  if [ "$word" = told ]; then
+    (after "$patience" TERM; after "$tenth" KILL) <&- 3<&- &
+    word=
+    IFS= read -r word <&3
+  fi
   if [ "$word" != kill ]; then
     kill -TERM $child
-    (
-      for _ in 1 2 3 4 5 6 7 8 9 10; do sleep "$tenth"; kill -0 $$ || exit; done
-      kill -KILL $child
-    ) <&- 3<&- &
+    (after "$tenth" KILL) <&- 3<&- &
     timer=$!
     while [ "$word" != kill ] && IFS= read -r word <&3; do :; done
     if [ "$word" != kill ]; then wait $timer; fi
@@ -67,9 +75,10 @@ if [ -n "$folder" ]; then rm -rf -- "$folder"; fi
 exit $status
 """
 
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 20
+"""What a pipe holds, on Linux (64 kB elsewhere): dtrace goes on while we are busy."""
 _LITTLE_BYTES = 1 << 13
-"""After reading less, `Session.pause_s` is waited for more; a pipe holds 64 kB."""
+"""After reading less, `Session.pause_s` is waited for more."""
 STOP_GRACE_S = 10.0
 """dtrace takes up to 5 s to end on a busy machine."""
 _SILENCE_S = 2.0
@@ -80,7 +89,8 @@ _SILENCE_S = 2.0
 class SessionCommand:
     """`elevation`: a prefix such as `sudo -n --`, empty for who may run dtrace as is.
 
-    `folder`: removed when dtrace has ended, also when we are no longer there to do it.
+    `folder`: removed when dtrace has ended, also when we are no longer there to do it. `patience_s`: how long a
+    program that was told to end may take before dtrace is sent a signal.
     """
 
     dtrace: str
@@ -88,11 +98,13 @@ class SessionCommand:
     elevation: Sequence[str] = ()
     folder: str = ""
     grace_s: float = STOP_GRACE_S
+    patience_s: float = 0.0
 
     @property
     def argv(self) -> list[str]:
         shell = ["/bin/sh", "-c", _SUPERVISOR, "dtrace-profiler"]
-        return [*self.elevation, *shell, f"{self.grace_s / 10:g}", self.folder, self.dtrace, *self.arguments]
+        seconds = f"{self.grace_s / 10:g}", f"{self.patience_s / 10:g}"
+        return [*self.elevation, *shell, *seconds, self.folder, self.dtrace, *self.arguments]
 
 
 class Session:
@@ -133,14 +145,10 @@ class Session:
         """Returns at once. Raises OSError when not even the shell can be started, RuntimeError when no thread can."""
         # A group of its own: a Ctrl-C on the terminal is for us and the target, we then stop dtrace in our time.
         with _starting:
-            self._process = subprocess.Popen(
-                self._command.argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                process_group=0,
-            )
+            try:
+                self._process = self._popen(pipesize=READ_BYTES)
+            except PermissionError:  # more than this user may have
+                self._process = self._popen(pipesize=-1)
             _sessions.add(self)
         try:
             errors = self._thread("errors", self._read_errors)
@@ -148,6 +156,17 @@ class Session:
         except RuntimeError:
             self._abandon(self._process)
             raise
+
+    def _popen(self, pipesize: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command.argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pipesize=pipesize,
+            process_group=0,
+        )
 
     def _thread(self, name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=run, args=arguments, name=f"dtrace-profiler-{name}", daemon=True)
@@ -226,9 +245,12 @@ class Session:
             except OSError:
                 pass
 
-    def stop(self) -> None:
-        """Ask dtrace to end. Returns at once; it is killed when its grace is over."""
-        self._say(b"stop")
+    def stop(self, *, told: bool = False) -> None:
+        """Ask dtrace to end. Returns at once; it is killed when its grace is over.
+
+        `told`: its program was told to end, a signal is sent only when that has not helped.
+        """
+        self._say(b"told" if told else b"stop")
 
     def kill(self) -> None:
         """End it now. What it had not yet printed is lost."""

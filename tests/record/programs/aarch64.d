@@ -2,6 +2,7 @@
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=0
+#pragma D option statusrate=1us
 #pragma D option scratchsize=448
 #pragma D option strsize=192
 #pragma D option ustackframes=127
@@ -38,7 +39,12 @@ rawtp:sched::sched_process_exit
 }
 
 profile:::profile-99
-/member[pid]/
+{
+  this->on = member[pid];
+}
+
+profile:::profile-99
+/this->on/
 {
   this->n = (uint64_t)0;
   this->k = (uint64_t)0;
@@ -49,7 +55,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   this->f = (uint64_t)0;
   this->ts = (uint64_t)0;
@@ -64,7 +70,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->at/
+/this->on && this->at/
 {
   this->h = 1;
   this->ts = *(uint64_t *)copyin(curthread->thread.uw.tp_value + this->at, 8);
@@ -72,7 +78,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->at && current[pid]/
+/this->on && this->at && current[pid]/
 {
   this->f = *(uint64_t *)copyin(curthread->thread.uw.tp_value + current[pid], 8);
   this->ts = this->f ? this->f : this->ts;
@@ -80,7 +86,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->ts/
+/this->on && this->ts/
 {
   this->h = 1;
   this->f = *(uint64_t *)copyin(this->ts + (this->shape & 0x7fff), 8);
@@ -88,7 +94,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->f && (this->shape >> 16 & 0x7fff)/
+/this->on && this->f && (this->shape >> 16 & 0x7fff)/
 {
   this->cf = this->f;
   this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8);
@@ -96,14 +102,14 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->cf && this->f/
+/this->on && this->cf && this->f/
 {
   this->p = (uint64_t *)copyin(this->f, 64);
   this->entered = *(uint64_t *)copyin(this->p[this->ic] + (codeshape[pid] >> 40 & 0xff), 8) == codetype[pid];
 }
 
 profile:::profile-99
-/member[pid] && this->cf && this->f && !this->entered && codetype[pid]/
+/this->on && this->cf && this->f && !this->entered && codetype[pid]/
 {
   this->cf = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1 + 8, 8);
   this->f = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1, 8);
@@ -111,13 +117,13 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->f && generation[pid]/
+/this->on && this->f && generation[pid]/
 {
   this->g = *(uint64_t *)copyin(generation[pid], 8);
 }
 
 profile:::profile-99
-/member[pid] && this->f && this->h/
+/this->on && this->f && this->h/
 {
   this->none = (uint64_t *)alloca(64);
   this->none[0] = 0;
@@ -136,7 +142,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   this->codetype = (uint64_t)0;
   this->codeshape = (uint64_t)0;
@@ -145,21 +151,21 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->h > 1 && !seen[this->h]/
+/this->on && this->h > 1 && !seen[this->h]/
 {
   this->codetype = codetype[pid];
   this->codeshape = codeshape[pid];
 }
 
 profile:::profile-99
-/member[pid] && this->codetype/
+/this->on && this->codetype/
 {
   this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
   this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y0 == this->codetype/
+/this->on && this->codetype && this->y0 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -167,7 +173,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y1 == this->codetype/
+/this->on && this->codetype && this->y1 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -175,20 +181,20 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->h > 1 && !seen[this->h]/
+/this->on && this->h > 1 && !seen[this->h]/
 {
   seen[this->h] = 1;
   printf("H %x %d %x %x %x:%x %x:%x\n", this->h, pid, this->g, this->f, this->c0, this->i0, this->c1, this->i1);
 }
 
 profile:::profile-99
-/member[pid] && !(this->shape >> 15 & 1)/
+/this->on && !(this->shape >> 15 & 1)/
 {
   this->n = natives[ustack(127)];
 }
 
 profile:::profile-99
-/member[pid] && this->n == 0 && !(this->shape >> 15 & 1)/
+/this->on && this->n == 0 && !(this->shape >> 15 & 1)/
 {
   this->n = this->id;
   natives[ustack(127)] = this->n;
@@ -196,7 +202,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }

@@ -2,6 +2,7 @@
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=0
+#pragma D option statusrate=1us
 #pragma D option ustackframes=127
 uint64_t member[int];
 
@@ -31,8 +32,19 @@ syscall::prctl:entry
   member[(int)arg1] = 1;
 }
 
+syscall::prctl:entry
+/arg0 == 1073746487 && arg1 == 0/
+{
+  exit(0);
+}
+
 profile:::profile-997
-/member[pid]/
+{
+  this->on = member[pid];
+}
+
+profile:::profile-997
+/this->on/
 {
   this->n = (uint64_t)0;
   this->k = (uint64_t)0;
@@ -43,13 +55,13 @@ profile:::profile-997
 }
 
 profile:::profile-997
-/member[pid]/
+/this->on/
 {
   this->n = natives[ustack(127)];
 }
 
 profile:::profile-997
-/member[pid] && this->n == 0/
+/this->on && this->n == 0/
 {
   this->n = this->id;
   natives[ustack(127)] = this->n;
@@ -57,7 +69,7 @@ profile:::profile-997
 }
 
 profile:::profile-997
-/member[pid]/
+/this->on/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }

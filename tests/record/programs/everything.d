@@ -2,6 +2,7 @@
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=0
+#pragma D option statusrate=1us
 #pragma D option scratchsize=1920
 #pragma D option strsize=192
 #pragma D option ustackframes=127
@@ -86,8 +87,19 @@ syscall::prctl:entry
   member[(int)arg1] = 1;
 }
 
+syscall::prctl:entry
+/arg0 == 1073746487 && arg1 == 0/
+{
+  exit(0);
+}
+
 profile:::profile-99
-/member[pid]/
+{
+  this->on = member[pid];
+}
+
+profile:::profile-99
+/this->on/
 {
   this->n = (uint64_t)0;
   this->k = (uint64_t)0;
@@ -98,7 +110,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   this->f = (uint64_t)0;
   this->ts = (uint64_t)0;
@@ -114,7 +126,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->at/
+/this->on && this->at/
 {
   this->h = 1;
   this->ts = *(uint64_t *)copyin(curthread->thread.fsbase + this->at, 8);
@@ -122,7 +134,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->at && current[pid]/
+/this->on && this->at && current[pid]/
 {
   this->f = *(uint64_t *)copyin(curthread->thread.fsbase + current[pid], 8);
   this->ts = this->f ? this->f : this->ts;
@@ -130,7 +142,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->ts/
+/this->on && this->ts/
 {
   this->h = 1;
   this->f = *(uint64_t *)copyin(this->ts + (this->shape & 0x7fff), 8);
@@ -138,7 +150,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->f && (this->shape >> 16 & 0x7fff)/
+/this->on && this->f && (this->shape >> 16 & 0x7fff)/
 {
   this->cf = this->f;
   this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8);
@@ -146,14 +158,14 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->cf && this->f/
+/this->on && this->cf && this->f/
 {
   this->p = (uint64_t *)copyin(this->f, 64);
   this->entered = *(uint64_t *)copyin(this->p[this->ic] + (codeshape[pid] >> 40 & 0xff), 8) == codetype[pid];
 }
 
 profile:::profile-99
-/member[pid] && this->cf && this->f && !this->entered && codetype[pid]/
+/this->on && this->cf && this->f && !this->entered && codetype[pid]/
 {
   this->cf = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1 + 8, 8);
   this->f = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1, 8);
@@ -161,13 +173,13 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->f && generation[pid]/
+/this->on && this->f && generation[pid]/
 {
   this->g = *(uint64_t *)copyin(generation[pid], 8);
 }
 
 profile:::profile-99
-/member[pid] && this->f && this->h/
+/this->on && this->f && this->h/
 {
   this->none = (uint64_t *)alloca(64);
   this->none[0] = 0;
@@ -255,7 +267,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->f && this->h > 1/
+/this->on && this->f && this->h > 1/
 {
   this->none = (uint64_t *)alloca(64);
   this->none[0] = 0;
@@ -270,7 +282,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   this->codetype = (uint64_t)0;
   this->codeshape = (uint64_t)0;
@@ -285,14 +297,14 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->h > 1 && !seen[this->h]/
+/this->on && this->h > 1 && !seen[this->h]/
 {
   this->codetype = codetype[pid];
   this->codeshape = codeshape[pid];
 }
 
 profile:::profile-99
-/member[pid] && this->codetype/
+/this->on && this->codetype/
 {
   this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
   this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
@@ -305,7 +317,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y0 == this->codetype/
+/this->on && this->codetype && this->y0 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -313,7 +325,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y1 == this->codetype/
+/this->on && this->codetype && this->y1 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -321,7 +333,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y2 == this->codetype/
+/this->on && this->codetype && this->y2 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -329,7 +341,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y3 == this->codetype/
+/this->on && this->codetype && this->y3 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -337,7 +349,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y4 == this->codetype/
+/this->on && this->codetype && this->y4 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -345,7 +357,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y5 == this->codetype/
+/this->on && this->codetype && this->y5 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -353,7 +365,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y6 == this->codetype/
+/this->on && this->codetype && this->y6 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -361,7 +373,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->codetype && this->y7 == this->codetype/
+/this->on && this->codetype && this->y7 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -369,20 +381,20 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && this->h > 1 && !seen[this->h]/
+/this->on && this->h > 1 && !seen[this->h]/
 {
   seen[this->h] = 1;
   printf("H %x %d %x %x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x\n", this->h, pid, this->g, this->f, this->c0, this->i0, this->c1, this->i1, this->c2, this->i2, this->c3, this->i3, this->c4, this->i4, this->c5, this->i5, this->c6, this->i6, this->c7, this->i7, this->c8, this->i8, this->c9, this->i9, this->c10, this->i10, this->c11, this->i11, this->c12, this->i12, this->c13, this->i13, this->c14, this->i14, this->c15, this->i15, this->c16, this->i16, this->c17, this->i17, this->c18, this->i18, this->c19, this->i19, this->c20, this->i20, this->c21, this->i21, this->c22, this->i22, this->c23, this->i23, this->c24, this->i24, this->c25, this->i25);
 }
 
 profile:::profile-99
-/member[pid] && !(this->shape >> 15 & 1)/
+/this->on && !(this->shape >> 15 & 1)/
 {
   this->n = natives[ustack(127)];
 }
 
 profile:::profile-99
-/member[pid] && this->n == 0 && !(this->shape >> 15 & 1)/
+/this->on && this->n == 0 && !(this->shape >> 15 & 1)/
 {
   this->n = this->id;
   natives[ustack(127)] = this->n;
@@ -390,13 +402,13 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid] && arg0/
+/this->on && arg0/
 {
   this->k = kernels[stack(127)];
 }
 
 profile:::profile-99
-/member[pid] && arg0 && this->k == 0/
+/this->on && arg0 && this->k == 0/
 {
   this->k = this->id;
   kernels[stack(127)] = this->k;
@@ -404,7 +416,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }

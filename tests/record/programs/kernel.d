@@ -2,6 +2,7 @@
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=0
+#pragma D option statusrate=1us
 #pragma D option ustackframes=16
 #pragma D option stackframes=127
 uint64_t member[int];
@@ -28,7 +29,12 @@ rawtp:sched::sched_process_exit
 }
 
 profile:::profile-4999
-/member[pid]/
+{
+  this->on = member[pid];
+}
+
+profile:::profile-4999
+/this->on/
 {
   this->n = (uint64_t)0;
   this->k = (uint64_t)0;
@@ -39,13 +45,13 @@ profile:::profile-4999
 }
 
 profile:::profile-4999
-/member[pid]/
+/this->on/
 {
   this->n = natives[ustack(16)];
 }
 
 profile:::profile-4999
-/member[pid] && this->n == 0/
+/this->on && this->n == 0/
 {
   this->n = this->id;
   natives[ustack(16)] = this->n;
@@ -53,13 +59,13 @@ profile:::profile-4999
 }
 
 profile:::profile-4999
-/member[pid] && arg0/
+/this->on && arg0/
 {
   this->k = kernels[stack(127)];
 }
 
 profile:::profile-4999
-/member[pid] && arg0 && this->k == 0/
+/this->on && arg0 && this->k == 0/
 {
   this->k = this->id;
   kernels[stack(127)] = this->k;
@@ -67,7 +73,7 @@ profile:::profile-4999
 }
 
 profile:::profile-4999
-/member[pid]/
+/this->on/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }

@@ -2,6 +2,7 @@
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=0
+#pragma D option statusrate=1us
 uint64_t member[int];
 
 dtrace:::BEGIN
@@ -24,7 +25,12 @@ rawtp:sched::sched_process_exit
 }
 
 profile:::profile-1
-/member[pid]/
+{
+  this->on = member[pid];
+}
+
+profile:::profile-1
+/this->on/
 {
   this->n = (uint64_t)0;
   this->k = (uint64_t)0;
@@ -35,7 +41,7 @@ profile:::profile-1
 }
 
 profile:::profile-1
-/member[pid]/
+/this->on/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }

@@ -2,6 +2,7 @@
 #pragma D option bufsize=4m
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=0
+#pragma D option statusrate=1us
 #pragma D option ustackframes=127
 uint64_t member[int];
 
@@ -26,7 +27,12 @@ rawtp:sched::sched_process_exit
 }
 
 profile:::profile-99
-/member[pid]/
+{
+  this->on = member[pid];
+}
+
+profile:::profile-99
+/this->on/
 {
   this->n = (uint64_t)0;
   this->k = (uint64_t)0;
@@ -37,13 +43,13 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   this->n = natives[ustack(127)];
 }
 
 profile:::profile-99
-/member[pid] && this->n == 0/
+/this->on && this->n == 0/
 {
   this->n = this->id;
   natives[ustack(127)] = this->n;
@@ -51,7 +57,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/member[pid]/
+/this->on/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
 }
