@@ -34,9 +34,8 @@ READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
 _EXEC_UNSEEN_S = 0.2
 """The first sample of a held process comes as it executes its program; its exec event then, unless it was lost."""
-_HANDOVER_NS = 100_000_000
+_HANDOVER_NS, _LATEST_HANDOVER_NS = 100_000_000, 5_000_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
-_LATEST_HANDOVER_NS = 5_000_000_000
 _WATCH_S, _RESOLVE_S, _SETTLED_S = 0.25, 0.1, 2.0
 _PAUSE_S, _TREE_PAUSE_S = 0.1, 0.01
 """Between two reads once a program has run for `_SETTLED_S`; in a tree, which programs start in at any time."""
@@ -308,16 +307,17 @@ class DTraceEngine:
         elif event.what == "exec":
             if event.process_id == self.request.pid:
                 self._exec_ns = self._exec_ns or event.timestamp_ns
-            self._resolver.executed(event.process_id, event.timestamp_ns)
+            self._resolver.new_image(event.process_id, event.timestamp_ns)
             if self._python is not None:
                 self._python.new_image(event.process_id, event.timestamp_ns)
         elif event.what == "fork":
             self._add_member(event.child)
-            self._resolver.process(event.child)
+            self._resolver.new_image(event.child, event.timestamp_ns)
             if self._python is not None:
                 self._python.forked(event.process_id, event.child, event.timestamp_ns)
         elif event.what == "exit":
             self._members.discard(event.process_id)
+            self._resolver.ended(event.process_id)
             if self._python is not None:
                 self._python.ended(event.process_id)
             if not self._members:

@@ -67,6 +67,8 @@ class Resolver:
         self._processes: dict[int, NativeProcess] = {}
         self._former: dict[int, list[tuple[int, NativeProcess]]] = {}
         """Of processes that have executed another program: (until when, what they were), in order."""
+        self._ended: deque[tuple[float, int, NativeProcess | None]] = deque()
+        """(when, pid, what it was)."""
         self._natives: _Bounded[tuple[bytes, ...]] = _Bounded()
         self._kernels: _Bounded[tuple[bytes, ...]] = _Bounded()
         self._nodes: dict[tuple[int, ...], tuple[int, tuple[str, ...]]] = {}
@@ -83,13 +85,23 @@ class Resolver:
             process = self._processes.setdefault(pid, NativeProcess(pid, self._symboliser))
         return process
 
-    def executed(self, pid: int, at_ns: int) -> None:
-        """The process has executed another program: from then on no address means what it meant. Any thread."""
+    def new_image(self, pid: int, at_ns: int) -> None:
+        """A new process, or another program in it: from then on no address means what it meant. Any thread."""
         former = self._processes.get(pid)
         if former is not None:
             former.retire()
             self._former.setdefault(pid, []).append((at_ns, former))
         self._processes[pid] = NativeProcess(pid, self._symboliser)
+
+    def ended(self, pid: int) -> None:
+        """What is known of it is kept for samples that another CPU's buffer still holds. One thread."""
+        now = time.monotonic()
+        self._ended.append((now, pid, self._processes.get(pid)))
+        while self._ended and now - self._ended[0][0] > 2 * _PENDING_S:
+            _, pid, process = self._ended.popleft()
+            if self._processes.get(pid) is process:  # the number is not another's by now
+                self._processes.pop(pid, None)
+                self._former.pop(pid, None)
 
     def _image(self, record: SampleRecord) -> tuple[int, NativeProcess]:
         """(number, process) of the program that was sampled: samples may come after a later exec."""
@@ -150,6 +162,7 @@ class Resolver:
                 self.recording.stack(key, frames)
             if len(self._nodes) >= _MAX_DEFINITIONS:
                 self._nodes.clear()
+                self._recorded.clear()
             known = node, tuple(missing)
             python = self._python_stack(record)
             if python is None or not python.uncertain:

@@ -13,7 +13,9 @@ import pytest
 import fake_dtrace
 from dtrace_profiler.platforms.base import is_superuser
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+sys.path.insert(0, str(Path(__file__).parent))
+from cli_runs import Run, command
+
 TIMEOUT_S = 120
 
 PROGRAM = """
@@ -33,10 +35,6 @@ def program(tmp_path: Path) -> list[str]:
     path = tmp_path / "program.py"
     path.write_text(PROGRAM)
     return [sys.executable, str(path)]
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "dtrace_profiler", *map(str, arguments)]
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_runs import Run
 
 import fake_dtrace
-from conftest import Run
 from dtrace_profiler.cli import doctor, main
 from dtrace_profiler.errors import PrivilegeError
 from dtrace_profiler.platforms import linux

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cli_runs import Run
 
 import fake_dtrace
-from conftest import Run
 from dtrace_profiler.platforms.base import is_superuser, system
 
 pytestmark = pytest.mark.skipif(system() != "linux", reason="DTrace is run only on Linux as yet")

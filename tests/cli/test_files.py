@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_runs import Run
 
-from conftest import Run
 from dtrace_profiler.cli import main
 from dtrace_profiler.platforms.base import is_superuser
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 import pytest
+from cli_runs import Run
 
 import dtrace_profiler
-from conftest import Run
 
 pytestmark = pytest.mark.dtrace
 NOBODY = 65534

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_runs import Run, command
 
 import fake_dtrace
-from conftest import Run, command
 from dtrace_profiler.platforms.base import is_superuser, system
 
 pytestmark = pytest.mark.skipif(system() != "linux", reason="DTrace is run only on Linux as yet")

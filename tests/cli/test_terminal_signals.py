@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_runs import command
 
 import fake_dtrace
-from conftest import command
 from dtrace_profiler.platforms.base import system
 
 pytestmark = pytest.mark.skipif(system() != "linux", reason="DTrace is run only on Linux as yet")
