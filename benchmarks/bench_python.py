@@ -4,8 +4,9 @@
 
 For each CPython there is, a target runs a loop below 60 Python frames. The kernel counts the time of the programs
 that dtrace loaded (`kernel.bpf_stats_enabled`, put back afterwards); divided by the samples taken that is the cost of
-one, with all that goes with it: hashing both stacks, and finding that they are known. The first sample with Python
-frames is waited for from `start` on, five times.
+one, with all that goes with it: hashing both stacks, and finding that they are known. Before that the cost of one
+without any stack, of a shell's loop: what DTrace takes to print a line, which no program of ours can go below. The
+first sample with Python frames is waited for from `start` on, five times.
 
 Needs DTrace and root; without, it says so and ends.
 """
@@ -22,11 +23,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.pythons import interpreters
 from dtrace_profiler import DTraceProfiler, DTraceProfilerError, FrameKind
+from dtrace_profiler.model.options import NativeMode
 
 BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 DEEP = """
@@ -36,11 +38,12 @@ def work():
 def dive(n): return dive(n - 1) if n else work()
 dive(57)
 """
+BUSY_SHELL = ("sh", "-c", "echo; while :; do :; done")
 
 
 @contextlib.contextmanager
-def target(python: str) -> Iterator[int]:
-    with subprocess.Popen([python, "-c", DEEP], stdout=subprocess.PIPE, text=True) as process:
+def target(*command: str) -> Iterator[int]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()
@@ -91,10 +94,12 @@ def in_kernel_s() -> float:
             nanoseconds += int(facts.get("run_time_ns", 0))
 
 
-def cost_of_a_sample(python: str, frequency_hz: int, seconds: float) -> tuple[float, float]:
+def cost_of_a_sample(
+    command: Sequence[str], frequency_hz: int, seconds: float, *, native: NativeMode = "full"
+) -> tuple[float, float]:
     """(microseconds in the kernel, mean number of frames)."""
-    with target(python) as pid:
-        profiler = DTraceProfiler(pid, engine="dtrace")
+    with target(*command) as pid:
+        profiler = DTraceProfiler(pid, engine="dtrace", native=native)
         profiler.start(frequency_hz)
         profiler.wait_ready(60)
         time.sleep(min(5.0, 3 * seconds))  # until the program that follows deep stacks is the only one
@@ -109,7 +114,7 @@ def cost_of_a_sample(python: str, frequency_hz: int, seconds: float) -> tuple[fl
 
 def first_python_sample_s(python: str) -> float:
     """From `start` until a sample with Python frames can be taken."""
-    with target(python) as pid:
+    with target(python, "-c", DEEP) as pid:
         profiler = DTraceProfiler(pid, engine="dtrace")
         begun = time.perf_counter()
         profiler.start(99)
@@ -127,7 +132,7 @@ def main() -> int:
     arguments.add_argument("--smoke", action="store_true", help="small numbers, to see that it runs")
     smoke = arguments.parse_args().smoke
     try:
-        with target(sys.executable) as pid, DTraceProfiler(pid, engine="dtrace"):
+        with target(*BUSY_SHELL) as pid, DTraceProfiler(pid, engine="dtrace"):
             pass
     except DTraceProfilerError as error:
         print(f"left out: {error}")
@@ -138,9 +143,13 @@ def main() -> int:
     print("In the kernel, at 997 Hz: microseconds a sample, all CPUs' probes included, and its frames.")
     print("First sample with Python frames: seconds from `start`, median (longest) of the tries.")
     print(f"{'CPython':8} {'us a sample':>12} {'frames':>7} {'first sample, s':>18}")
+    seconds = 1.0 if smoke else 5.0
+    with bpf_stats():
+        cost, frames = cost_of_a_sample(BUSY_SHELL, 997, seconds, native="none")
+    print(f"{'none':8} {cost:12.1f} {frames:7.0f}", flush=True)
     for version, python in chosen.items():
         with bpf_stats():
-            cost, frames = cost_of_a_sample(python, 997, 1.0 if smoke else 5.0)
+            cost, frames = cost_of_a_sample([python, "-c", DEEP], 997, seconds)
         waited = [first_python_sample_s(python) for _ in range(1 if smoke else 5)]
         print(
             f"{version:8} {cost:12.1f} {frames:7.0f} {statistics.median(waited):11.2f} ({max(waited):.2f})",
