@@ -21,7 +21,6 @@ import platform
 import re
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path

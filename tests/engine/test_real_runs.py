@@ -222,3 +222,39 @@ def test_a_dtrace_that_waits_for_us_is_stopped_without_loss(monkeypatch: pytest.
     assert moments[-1][0] > end_ns - 300_000_000
     assert max(later - earlier for (earlier, _), (later, _) in itertools.pairwise(moments)) < 300_000_000
     assert profiler.losses == {}
+
+
+BURST = """
+import sys, time
+print("there", flush=True)
+sys.stdin.readline()
+end = time.process_time() + 0.3
+while time.process_time() < end: pass
+print(time.time_ns(), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_a_processor_keeps_is_printed_at_the_end() -> None:
+    """Samples are printed some at a time, and the timers of an idle processor may rest."""
+    gaps_ns = []
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", BURST], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as target:
+            assert target.stdin is not None
+            assert target.stdout is not None
+            target.stdout.readline()
+            profiler = DTraceProfiler(target.pid, engine="dtrace")
+            profiler.start(997)
+            assert profiler.wait_ready(120)
+            target.stdin.write("\n")
+            target.stdin.flush()
+            end_ns = int(target.stdout.readline())
+            profiler.stop()
+            target.kill()
+        moments = [*sorted(sample.timestamp_ns for sample in profiler.take_samples()), end_ns]
+        assert len(moments) > 250
+        gaps_ns.append(max(later - earlier for earlier, later in itertools.pairwise(moments[-12:])))
+    # One is due each millisecond; a batch is ten. (Another process may have had the processor for a while.)
+    assert sorted(gaps_ns)[-2] < 3_500_000

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
-from dtrace_profiler.record.program import ProgramRequest, d_program, options
+from dtrace_profiler.record.program import BATCH_SAMPLES, FLUSH_HZ, ProgramRequest, d_program, options
 from dtrace_profiler.record.python_walk import (
     FRAME_BYTES,
     FRAMES_A_CLAUSE,
@@ -85,7 +85,7 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
     text = d_program(request)
     found = list(clauses(text))
     others = [line for line in CLAUSE.sub("", text).splitlines() if line]
-    assert all(line.startswith("uint64_t ") for line in others), "nothing but declarations and clauses"
+    assert all(line.startswith(("uint64_t ", "this uint64_t ")) for line in others), "only declarations and clauses"
     assert text.count("{") == text.count("}") == len(found)
     names = {match["probe"] for match in found}
     assert {"dtrace:::BEGIN", "dtrace:::END", f"profile:::profile-{request.frequency_hz}"} <= names
@@ -113,17 +113,18 @@ def test_only_sampled_processes_are_looked_at(request: ProgramRequest) -> None:
             assert f"arg0 == {request.control}"[:-1] in match["predicate"], "nobody else's system calls"
     first, *others = [match for match in clauses(d_program(request)) if match["probe"].startswith("profile:::")]
     assert (first["predicate"], first["body"].strip()) == (None, "this->on = member[pid];")
-    assert all(match["predicate"].startswith("this->on") for match in others)
+    assert all(match["predicate"].startswith(("this->on", "this->kept == ")) for match in others)
 
 
 @given(REQUESTS)
 def test_clause_local_variables_are_set_before_they_are_read(request: ProgramRequest) -> None:
     """They keep their values from firing to firing, and a clause that is left out sets nothing."""
-    certain: set[str] = set()
+    certain = {"this->kept"}  # from the beginning, and for long
     for match in clauses(d_program(request)):
         if not match["probe"].startswith("profile:::"):
             continue
-        here = set(certain)
+        # What is kept, kept says.
+        here = certain | set(re.findall(r"this->[a-z]+_\d+", match["body"]))
         text = f"{match['predicate'] or ''}\n"
         assert set(re.findall(r"this->\w+", text)) <= here, text
         goes_on = "this->h > 1" in (match["predicate"] or "")
@@ -162,8 +163,18 @@ def test_a_stack_is_printed_once_and_a_sample_always(request: ProgramRequest) ->
         | ({"F"} if request.children else set())
     )
     named = min(request.walk_steps, NAMED_FRAMES)
-    assert all(len(found) == (named if letter == "L" else 1) for letter, found in prints.items())
-    assert prints["S"][0]["predicate"] == "this->on"
+    often = {"L": named, "S": 1 + BATCH_SAMPLES + (BATCH_SAMPLES - 1) * bool(request.control)}
+    assert all(len(found) == often.get(letter, 1) for letter, found in prints.items())
+    at_once, full, *fewer = prints["S"]
+    assert at_once["predicate"] == "this->on && this->fresh"
+    probe = f"profile:::profile-{request.frequency_hz}"
+    assert (full["probe"], full["predicate"]) == (probe, f"this->kept == {BATCH_SAMPLES}")
+    for match in fewer:
+        count = match["body"].count("S %d")
+        assert match["predicate"].split(" && ")[0] == f"this->kept == {count}"
+    assert [match["body"].count("S %d") for match in fewer if match["probe"] == f"profile:::profile-{FLUSH_HZ}"] == (
+        list(range(1, BATCH_SAMPLES))
+    )
     assert list(clauses(d_program(request)))[-1]["probe"] == "dtrace:::END"
     if request.kernel:
         assert "this->k == 0" in prints["K"][0]["predicate"]

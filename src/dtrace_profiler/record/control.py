@@ -7,7 +7,9 @@ arguments. The option is a random number, which only the program and we know.
 from __future__ import annotations
 
 import ctypes
+import os
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -45,5 +47,21 @@ class ControlChannel:
         self._say(2, pid)
 
     def stop(self, number: int) -> None:
-        """The program of that number is to end."""
+        """The program of that number is to print what it keeps, and to end."""
+        try:
+            thread = threading.Thread(target=self._flush, args=[number], daemon=True)
+            thread.start()
+            thread.join()
+        except RuntimeError:  # no thread can be started: what is kept is printed in its time, or lost
+            pass
         self._say(3, number)
+
+    def _flush(self, number: int) -> None:
+        """Each processor prints what is its own. In a thread that is moved from one to the next."""
+        move: Callable[..., None] = getattr(os, "sched_setaffinity", lambda *_: None)
+        for processor in range(os.cpu_count() or 1):
+            try:
+                move(0, {processor})
+            except OSError:  # not there, or not for us, nor for the target as a rule
+                continue
+            self._say(3, number, 1)

@@ -16,8 +16,9 @@ time: nanoseconds since the UNIX epoch, taken in the probe. tid: the thread's id
 its own pid namespace), htid: as the system sees it. n, k, h: 0 where there is none; h = 1: the walk met an
 unreadable address. pc: the user-space instruction that was interrupted, or the system call it is in.
 
-Each stack is printed when it is first seen and is a number from then on. So every sample keeps its own time, and
-dtrace has next to nothing to do. Why it is written as it is: docs/d-program.md.
+Each stack is printed when it is first seen, with its sample, and is a number from then on. Samples of known stacks
+are printed some at a time, at most 1 / `FLUSH_HZ` seconds late. So every sample keeps its own time, and dtrace has
+next to nothing to do. Why it is written as it is: docs/d-program.md.
 """
 
 from __future__ import annotations
@@ -25,10 +26,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dtrace_profiler.record.python_walk import NAME_BYTES, PYTHON_FACTS, PythonProcess, scratch_bytes, walk
+from dtrace_profiler.record.python_walk import (
+    NAME_BYTES,
+    PYTHON_FACTS,
+    ClauseWriter,
+    PythonProcess,
+    scratch_bytes,
+    walk,
+)
 
 MAX_NATIVE_FRAMES = 127
 """`kernel.perf_event_max_stack`, unless raised."""
+BATCH_SAMPLES = 10
+"""A processor's samples that are printed at once."""
+FLUSH_HZ = 10
+"""How often a processor prints what it has, be it less."""
+_SAMPLE = r"S %d %d %d %d %x %x %x %x\n"
 PROGRAM_COUNTER = {"x86_64": 16, "aarch64": 32}
 """Index of the program counter in `uregs[]`; regs.d names it R_PC, but is not read, to start sooner."""
 
@@ -94,7 +107,7 @@ def _declarations(request: ProgramRequest) -> str:
     if request.walk_steps:
         names += [f"{name}[int]" for name in (*PYTHON_FACTS, "generation")]
         names.append("seen[uint64_t]")
-    return "".join(f"uint64_t {name};\n" for name in names)
+    return "".join(f"uint64_t {name};\n" for name in names) + "this uint64_t kept;\n"
 
 
 def _begin(request: ProgramRequest) -> str:
@@ -176,8 +189,13 @@ def _processes(request: ProgramRequest) -> list[str]:
         out.append(_clause(prctl, f"arg0 == {request.control + 2}", "member[(int)arg1] = 1;"))
         # A signal would do, but one that comes while dtrace waits for room in its output makes it print what it has
         # printed again, or leave out the rest.
-        out.append(_clause(prctl, f"arg0 == {request.control + 3} && arg1 == {request.number}", "exit(0);"))
+        out.append(_clause(prctl, _is_told(request, "!arg2"), "exit(0);"))
     return out
+
+
+def _is_told(request: ProgramRequest, what: str) -> str:
+    """Predicate of what is for this one of the programs that listen."""
+    return f"arg0 == {request.control + 3} && arg1 == {request.number} && {what}"
 
 
 def _sample(request: ProgramRequest) -> list[str]:
@@ -194,6 +212,7 @@ def _sample(request: ProgramRequest) -> list[str]:
         # Clause-local variables keep their values from firing to firing: set each before its use.
         clause(
             "",
+            "this->fresh = (uint64_t)0;",
             "this->n = (uint64_t)0;",
             "this->k = (uint64_t)0;",
             "this->h = (uint64_t)0;",
@@ -212,6 +231,7 @@ def _sample(request: ProgramRequest) -> list[str]:
             clause(
                 f"this->n == 0{' && ' if whole else ''}{whole}",
                 "this->n = this->id;",
+                "this->fresh = 1;",
                 f"natives[{stack}] = this->n;",
                 f'printf("N %x %k\\n", this->n, {stack});',
             ),
@@ -223,10 +243,51 @@ def _sample(request: ProgramRequest) -> list[str]:
             clause(
                 "arg0 && this->k == 0",
                 "this->k = this->id;",
+                "this->fresh = 1;",
                 f"kernels[{stack}] = this->k;",
                 f'printf("K %x %k\\n", this->k, {stack});',
             ),
         ]
-    fields = "walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc"
-    out.append(clause("", f'printf("S %d %d %d %d %x %x %x %x\\n", {fields});'))
+    return out + _batch(probe, request, clause)
+
+
+def _batch(probe: str, request: ProgramRequest, clause: ClauseWriter) -> list[str]:
+    """Clauses that keep a sample, and print what is kept: when there is no more room, after a while, and when told.
+
+    Each print wakes dtrace, at a price above that of the sample. Clause-local variables are a processor's own, keep
+    their values from firing to firing, and are the same for all probes. Timers of an idle processor may rest.
+    """
+    fields = {
+        "time": "walltimestamp",
+        "pid": "pid",
+        "tid": "this->tid",
+        "htid": "tid",
+        "n": "this->n",
+        "k": "this->k",
+        "h": "this->h",
+        "pc": "this->pc",
+    }
+
+    def flush(probe: str, count: int, *told: str) -> str:
+        values = ", ".join(f"this->{name}_{number}" for number in range(1, count + 1) for name in fields)
+        predicate = " && ".join([f"this->kept == {count}", *told])
+        return _clause(probe, predicate, f'printf("{_SAMPLE * count}", {values});', "this->kept = 0;")
+
+    out = [
+        # What is new wakes dtrace anyway, and is to be named before its process ends.
+        clause("this->fresh", f'printf("{_SAMPLE}", {", ".join(fields.values())});'),
+        clause("!this->fresh", "this->kept = this->kept + 1;"),
+    ]
+    for number in range(1, BATCH_SAMPLES + 1):
+        out.append(
+            clause(
+                f"!this->fresh && this->kept == {number}",
+                *(f"this->{name}_{number} = (uint64_t){value};" for name, value in fields.items()),
+            )
+        )
+    out.append(flush(probe, BATCH_SAMPLES))
+    for count in range(1, BATCH_SAMPLES):
+        out.append(flush(f"profile:::profile-{FLUSH_HZ}", count))
+        if request.control:
+            out.append(flush("syscall::prctl:entry", count, _is_told(request, "arg2")))
     return out

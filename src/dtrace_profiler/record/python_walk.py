@@ -143,6 +143,7 @@ def walk(steps: int, machine: str, clause: ClauseWriter) -> list[str]:
         clause(
             "this->h > 1 && !seen[this->h]",
             "seen[this->h] = 1;",
+            "this->fresh = 1;",
             f'printf("H %x %d %x %x{" %x:%x" * steps}\\n", this->h, pid, this->g, this->f, {frames});',
         )
     )

@@ -15,6 +15,7 @@ uint64_t codetype[int];
 uint64_t codeshape[int];
 uint64_t generation[int];
 uint64_t seen[uint64_t];
+this uint64_t kept;
 
 dtrace:::BEGIN
 {
@@ -88,7 +89,7 @@ syscall::prctl:entry
 }
 
 syscall::prctl:entry
-/arg0 == 1073746487 && arg1 == 0/
+/arg0 == 1073746487 && arg1 == 0 && !arg2/
 {
   exit(0);
 }
@@ -101,6 +102,7 @@ profile:::profile-99
 profile:::profile-99
 /this->on/
 {
+  this->fresh = (uint64_t)0;
   this->n = (uint64_t)0;
   this->k = (uint64_t)0;
   this->h = (uint64_t)0;
@@ -384,6 +386,7 @@ profile:::profile-99
 /this->on && this->h > 1 && !seen[this->h]/
 {
   seen[this->h] = 1;
+  this->fresh = 1;
   printf("H %x %d %x %x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x %x:%x\n", this->h, pid, this->g, this->f, this->c0, this->i0, this->c1, this->i1, this->c2, this->i2, this->c3, this->i3, this->c4, this->i4, this->c5, this->i5, this->c6, this->i6, this->c7, this->i7, this->c8, this->i8, this->c9, this->i9, this->c10, this->i10, this->c11, this->i11, this->c12, this->i12, this->c13, this->i13, this->c14, this->i14, this->c15, this->i15, this->c16, this->i16, this->c17, this->i17, this->c18, this->i18, this->c19, this->i19, this->c20, this->i20, this->c21, this->i21, this->c22, this->i22, this->c23, this->i23, this->c24, this->i24, this->c25, this->i25);
 }
 
@@ -397,6 +400,7 @@ profile:::profile-99
 /this->on && this->n == 0 && !(this->shape >> 15 & 1)/
 {
   this->n = this->id;
+  this->fresh = 1;
   natives[ustack(127)] = this->n;
   printf("N %x %k\n", this->n, ustack(127));
 }
@@ -411,14 +415,284 @@ profile:::profile-99
 /this->on && arg0 && this->k == 0/
 {
   this->k = this->id;
+  this->fresh = 1;
   kernels[stack(127)] = this->k;
   printf("K %x %k\n", this->k, stack(127));
 }
 
 profile:::profile-99
-/this->on/
+/this->on && this->fresh/
 {
   printf("S %d %d %d %d %x %x %x %x\n", walltimestamp, pid, this->tid, tid, this->n, this->k, this->h, this->pc);
+}
+
+profile:::profile-99
+/this->on && !this->fresh/
+{
+  this->kept = this->kept + 1;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 1/
+{
+  this->time_1 = (uint64_t)walltimestamp;
+  this->pid_1 = (uint64_t)pid;
+  this->tid_1 = (uint64_t)this->tid;
+  this->htid_1 = (uint64_t)tid;
+  this->n_1 = (uint64_t)this->n;
+  this->k_1 = (uint64_t)this->k;
+  this->h_1 = (uint64_t)this->h;
+  this->pc_1 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 2/
+{
+  this->time_2 = (uint64_t)walltimestamp;
+  this->pid_2 = (uint64_t)pid;
+  this->tid_2 = (uint64_t)this->tid;
+  this->htid_2 = (uint64_t)tid;
+  this->n_2 = (uint64_t)this->n;
+  this->k_2 = (uint64_t)this->k;
+  this->h_2 = (uint64_t)this->h;
+  this->pc_2 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 3/
+{
+  this->time_3 = (uint64_t)walltimestamp;
+  this->pid_3 = (uint64_t)pid;
+  this->tid_3 = (uint64_t)this->tid;
+  this->htid_3 = (uint64_t)tid;
+  this->n_3 = (uint64_t)this->n;
+  this->k_3 = (uint64_t)this->k;
+  this->h_3 = (uint64_t)this->h;
+  this->pc_3 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 4/
+{
+  this->time_4 = (uint64_t)walltimestamp;
+  this->pid_4 = (uint64_t)pid;
+  this->tid_4 = (uint64_t)this->tid;
+  this->htid_4 = (uint64_t)tid;
+  this->n_4 = (uint64_t)this->n;
+  this->k_4 = (uint64_t)this->k;
+  this->h_4 = (uint64_t)this->h;
+  this->pc_4 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 5/
+{
+  this->time_5 = (uint64_t)walltimestamp;
+  this->pid_5 = (uint64_t)pid;
+  this->tid_5 = (uint64_t)this->tid;
+  this->htid_5 = (uint64_t)tid;
+  this->n_5 = (uint64_t)this->n;
+  this->k_5 = (uint64_t)this->k;
+  this->h_5 = (uint64_t)this->h;
+  this->pc_5 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 6/
+{
+  this->time_6 = (uint64_t)walltimestamp;
+  this->pid_6 = (uint64_t)pid;
+  this->tid_6 = (uint64_t)this->tid;
+  this->htid_6 = (uint64_t)tid;
+  this->n_6 = (uint64_t)this->n;
+  this->k_6 = (uint64_t)this->k;
+  this->h_6 = (uint64_t)this->h;
+  this->pc_6 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 7/
+{
+  this->time_7 = (uint64_t)walltimestamp;
+  this->pid_7 = (uint64_t)pid;
+  this->tid_7 = (uint64_t)this->tid;
+  this->htid_7 = (uint64_t)tid;
+  this->n_7 = (uint64_t)this->n;
+  this->k_7 = (uint64_t)this->k;
+  this->h_7 = (uint64_t)this->h;
+  this->pc_7 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 8/
+{
+  this->time_8 = (uint64_t)walltimestamp;
+  this->pid_8 = (uint64_t)pid;
+  this->tid_8 = (uint64_t)this->tid;
+  this->htid_8 = (uint64_t)tid;
+  this->n_8 = (uint64_t)this->n;
+  this->k_8 = (uint64_t)this->k;
+  this->h_8 = (uint64_t)this->h;
+  this->pc_8 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 9/
+{
+  this->time_9 = (uint64_t)walltimestamp;
+  this->pid_9 = (uint64_t)pid;
+  this->tid_9 = (uint64_t)this->tid;
+  this->htid_9 = (uint64_t)tid;
+  this->n_9 = (uint64_t)this->n;
+  this->k_9 = (uint64_t)this->k;
+  this->h_9 = (uint64_t)this->h;
+  this->pc_9 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->on && !this->fresh && this->kept == 10/
+{
+  this->time_10 = (uint64_t)walltimestamp;
+  this->pid_10 = (uint64_t)pid;
+  this->tid_10 = (uint64_t)this->tid;
+  this->htid_10 = (uint64_t)tid;
+  this->n_10 = (uint64_t)this->n;
+  this->k_10 = (uint64_t)this->k;
+  this->h_10 = (uint64_t)this->h;
+  this->pc_10 = (uint64_t)this->pc;
+}
+
+profile:::profile-99
+/this->kept == 10/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6, this->time_7, this->pid_7, this->tid_7, this->htid_7, this->n_7, this->k_7, this->h_7, this->pc_7, this->time_8, this->pid_8, this->tid_8, this->htid_8, this->n_8, this->k_8, this->h_8, this->pc_8, this->time_9, this->pid_9, this->tid_9, this->htid_9, this->n_9, this->k_9, this->h_9, this->pc_9, this->time_10, this->pid_10, this->tid_10, this->htid_10, this->n_10, this->k_10, this->h_10, this->pc_10);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 1/
+{
+  printf("S %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 1 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 2 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 3/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 3 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 4/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 4 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 5/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 5 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 6/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 6 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 7/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6, this->time_7, this->pid_7, this->tid_7, this->htid_7, this->n_7, this->k_7, this->h_7, this->pc_7);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 7 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6, this->time_7, this->pid_7, this->tid_7, this->htid_7, this->n_7, this->k_7, this->h_7, this->pc_7);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 8/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6, this->time_7, this->pid_7, this->tid_7, this->htid_7, this->n_7, this->k_7, this->h_7, this->pc_7, this->time_8, this->pid_8, this->tid_8, this->htid_8, this->n_8, this->k_8, this->h_8, this->pc_8);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 8 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6, this->time_7, this->pid_7, this->tid_7, this->htid_7, this->n_7, this->k_7, this->h_7, this->pc_7, this->time_8, this->pid_8, this->tid_8, this->htid_8, this->n_8, this->k_8, this->h_8, this->pc_8);
+  this->kept = 0;
+}
+
+profile:::profile-10
+/this->kept == 9/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6, this->time_7, this->pid_7, this->tid_7, this->htid_7, this->n_7, this->k_7, this->h_7, this->pc_7, this->time_8, this->pid_8, this->tid_8, this->htid_8, this->n_8, this->k_8, this->h_8, this->pc_8, this->time_9, this->pid_9, this->tid_9, this->htid_9, this->n_9, this->k_9, this->h_9, this->pc_9);
+  this->kept = 0;
+}
+
+syscall::prctl:entry
+/this->kept == 9 && arg0 == 1073746487 && arg1 == 0 && arg2/
+{
+  printf("S %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\nS %d %d %d %d %x %x %x %x\n", this->time_1, this->pid_1, this->tid_1, this->htid_1, this->n_1, this->k_1, this->h_1, this->pc_1, this->time_2, this->pid_2, this->tid_2, this->htid_2, this->n_2, this->k_2, this->h_2, this->pc_2, this->time_3, this->pid_3, this->tid_3, this->htid_3, this->n_3, this->k_3, this->h_3, this->pc_3, this->time_4, this->pid_4, this->tid_4, this->htid_4, this->n_4, this->k_4, this->h_4, this->pc_4, this->time_5, this->pid_5, this->tid_5, this->htid_5, this->n_5, this->k_5, this->h_5, this->pc_5, this->time_6, this->pid_6, this->tid_6, this->htid_6, this->n_6, this->k_6, this->h_6, this->pc_6, this->time_7, this->pid_7, this->tid_7, this->htid_7, this->n_7, this->k_7, this->h_7, this->pc_7, this->time_8, this->pid_8, this->tid_8, this->htid_8, this->n_8, this->k_8, this->h_8, this->pc_8, this->time_9, this->pid_9, this->tid_9, this->htid_9, this->n_9, this->k_9, this->h_9, this->pc_9);
+  this->kept = 0;
 }
 
 dtrace:::END
