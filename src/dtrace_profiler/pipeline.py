@@ -1,11 +1,10 @@
 """The straight line: request → D program → dtrace → records → frames → collector.
 
-`DTraceEngine` runs it. A program that can follow many interpreter frames takes the kernel seconds to verify, so it
-begins with one that follows few, and hands over to one that follows all: each sample is taken by exactly one of
-the two, by its time.
+`DTraceEngine` runs it. A program that follows many interpreter frames takes the kernel seconds to verify: one that
+follows few begins, and hands over to one that follows all. Each sample is taken by one of the two, by its time.
 
 The threads that read dtrace's output take at once what can't wait (a process that began or ended, code objects that
-may soon be gone) and queue the rest for the thread that names native frames, which may have to read a large file.
+may soon be gone) and queue the rest for the one that names native frames, which may have to read a large file.
 """
 
 from __future__ import annotations
@@ -282,11 +281,12 @@ class DTraceEngine:
         with self._lock:
             records = list(stage.parser.close())
             last = all(other is stage or other.session.ended.is_set() for other in self._stages)
+            if last and self._python is not None:
+                self._python.close()
+                self._python.adopt()
         self._queue.put(lambda: self._resolve(stage, records))
         if last:
             self._queue.put(None)
-            if self._python is not None:
-                self._python.close()
         if not stage.stopping and not self._stopping.is_set():
             error = classify(stage.errors, status, system())
             if stage is not self._stages[0] and not stage.begin_ns:

@@ -70,7 +70,8 @@ class PythonProcesses:
     """`tell` lets the running D program know of a process that was found later than by `look`; any thread calls it.
 
     `lose` counts what is missing, `note` keeps a sentence for the user. `depth`: Python frames kept of a stack.
-    `define`, `forked`, `new_image` and `ended` are for the thread that reads dtrace's output; `stack` for any.
+    `define`, `adopt`, `forked`, `new_image` and `ended` are for the threads that read dtrace's output, one at
+    a time; `stack` for any.
     """
 
     def __init__(
@@ -179,6 +180,8 @@ class PythonProcesses:
         return bool(self._waiting) and self._waiting[0][0] <= time.monotonic()
 
     def _try(self, pid: int, since: float) -> None:
+        if pid in self._known:
+            return
         try:
             process = self._open(find_layout(pid))
         except LayoutError as error:
@@ -220,6 +223,7 @@ class PythonProcesses:
             return  # seen before the fork was, in another CPU's buffer
         known = self._known.get(parent)
         if known is None:
+            self._known.pop(child, None)  # of another with that number, which has ended
             self.watch(child)
             return
         try:
@@ -231,9 +235,7 @@ class PythonProcesses:
         self._known[child] = process
         if at_ns <= self._told_ns.get(parent, 0) + _CLOCKS_NS:
             self._tell_of(child, _for_walk(process))
-        for _, stack in list(self._orphans.values()):
-            if stack.process_id == child:
-                self.define(stack)
+        self.adopt()
 
     def ended(self, pid: int) -> None:
         """What another CPU's buffer holds of it comes later."""
@@ -268,6 +270,8 @@ class PythonProcesses:
         if process is None:
             if len(self._orphans) >= _MAX_UNCERTAIN:
                 self._orphans.clear()
+            if all(other.process_id != stack.process_id for _, other in self._orphans.values()):
+                self.watch(stack.process_id)  # its fork may never be told of
             self._orphans[stack.number] = time.monotonic(), stack
             return
         names = self._names.pop(stack.number, {})
@@ -279,6 +283,12 @@ class PythonProcesses:
         self._orphans.pop(stack.number, None)
         if named.uncertain and len(self._uncertain) < _MAX_UNCERTAIN:
             self._uncertain[stack.number] = (time.monotonic() + _LOOK_AGAIN_S, stack, names)
+
+    def adopt(self) -> None:
+        """Name the stacks that came before their process was known."""
+        for since, stack in list(self._orphans.values()):
+            if since and stack.process_id in self._known:
+                self.define(stack)
 
     def look_again(self, number: int) -> None:
         """A stack was sampled again. What could not be named when it was new may by now be known for sure."""

@@ -146,7 +146,9 @@ def test_a_dtrace_that_is_killed(shell: int, temporary: Path) -> None:
     profiler.stop()
     assert len(profiler.take_samples()) > 20
     assert uprobes(dtrace) == []
-    assert left_behind() == before
+    descriptors, *others = left_behind()
+    assert descriptors <= before[0]
+    assert others == [*before[1:]]
     # Nothing stands against another run.
     profiler.start(199)
     assert profiler.wait_ready(120)
