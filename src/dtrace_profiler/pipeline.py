@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceFailed, DTraceProfilerError
+from dtrace_profiler.held_samples import HeldSamples
 from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.processes import descendants, process_exists
 from dtrace_profiler.python_processes import PythonProcesses
@@ -31,8 +32,6 @@ from dtrace_profiler.stage import EngineRequest, Stage, StageCommand, not_starte
 
 READY_TIMEOUT_S = 60.0
 """A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
-_EXEC_UNSEEN_S = 0.2
-"""The first sample of a held process comes as it executes its program; its exec event then, unless it was lost."""
 _HANDOVER_NS, _LATEST_HANDOVER_NS = 100_000_000, 5_000_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _WATCH_S, _RESOLVE_S, _SETTLED_S = 0.25, 0.1, 2.0
@@ -78,10 +77,7 @@ class DTraceEngine:
             self._resolver.python = self._python
         self._members = {request.pid}
         self._until_ns = 1 << 63
-        self._exec_ns = 0
-        """When the process that was held executed its program: samples from before are not of that."""
-        self._before_exec: list[SampleRecord] | None = [] if request.expect_exec else None
-        self._before_exec_since = 0.0
+        self._held = HeldSamples(request.pid, self._resolver.sample, expect_exec=request.expect_exec)
         self._stages: list[Stage] = []
         self._shallow = False
         """The program that follows deep stacks could not be had."""
@@ -159,13 +155,17 @@ class DTraceEngine:
         )
 
     def _start_stage(self, program: ProgramRequest) -> Stage:
-        with self._lock:  # it may print before it is in the list
-            stage = Stage.started(program, StageCommand(self.request.dtrace.path, self.request.elevation), self)
-            if self._stages:
-                stage.from_ns = 1 << 63  # until it has begun
-            else:
-                self.notes += stage.notes
-            self._stages.append(stage)
+        stage = Stage.prepared(program, StageCommand(self.request.dtrace.path, self.request.elevation), self)
+        if self._stages:
+            stage.from_ns = 1 << 63  # until it has begun
+        else:
+            self.notes += stage.notes
+        self._stages.append(stage)
+        try:
+            stage.start()
+        except DTraceFailed:
+            self._stages.remove(stage)
+            raise
         if self._stopping.is_set():
             stage.stop()  # asked for while this one was being started
         return stage
@@ -240,7 +240,7 @@ class DTraceEngine:
         elif first.begin_ns and self._python is not None and self._python.found and not self._shallow:
             with self._lock:
                 program = self._program(walk_steps=FULL_WALK_STEPS)
-                self._start_stage(program)
+            self._start_stage(program)
 
     def _stay_shallow(self, error: DTraceProfilerError) -> None:
         self._shallow = True
@@ -283,7 +283,7 @@ class DTraceEngine:
             last = all(other is stage or other.session.ended.is_set() for other in self._stages)
             if last and self._python is not None:
                 self._python.close()
-                self._python.adopt()
+                self._python.give_up()
         self._queue.put(lambda: self._resolve(stage, records))
         if last:
             self._queue.put(None)
@@ -306,7 +306,7 @@ class DTraceEngine:
             return  # told by the other program, too
         elif event.what == "exec":
             if event.process_id == self.request.pid:
-                self._exec_ns = self._exec_ns or event.timestamp_ns
+                self._held.executed(event.timestamp_ns)
             self._resolver.new_image(event.process_id, event.timestamp_ns)
             if self._python is not None:
                 self._python.new_image(event.process_id, event.timestamp_ns)
@@ -353,35 +353,18 @@ class DTraceEngine:
             work()
             if self._queue.empty():
                 self._stopping.wait(_RESOLVE_S)  # taking in much at once costs less than waking up for each little
-        self._end_waiting()
+        self._held.close()
         self._resolver.retry(give_up=True)
         self._resolver.close()
         if self._python is not None:
             self._python.release()
-
-    def _sample(self, record: SampleRecord) -> None:
-        """Samples of a held process wait until it has executed its program, or that must have gone unseen."""
-        waiting = self._before_exec
-        if waiting is None or record.process_id != self.request.pid:
-            self._resolver.sample(record)
-            return
-        self._before_exec_since = self._before_exec_since or time.monotonic()
-        waiting.append(record)
-        if self._exec_ns or time.monotonic() - self._before_exec_since > _EXEC_UNSEEN_S:
-            self._end_waiting()
-
-    def _end_waiting(self) -> None:
-        waiting, self._before_exec = self._before_exec, None
-        for record in waiting or ():
-            if record.timestamp_ns >= self._exec_ns:
-                self._resolver.sample(record)
 
     def _resolve(self, stage: Stage, records: Sequence[Record]) -> None:
         recording = self._recording
         for record in records:
             if isinstance(record, SampleRecord):
                 if stage.from_ns <= record.timestamp_ns < min(stage.until_ns, self._until_ns):
-                    self._sample(record)
+                    self._held.sample(record)
                 continue
             if isinstance(record, NativeStack):
                 self._resolver.define(record)

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
 
-from dtrace_profiler.cpython.code import SHIM, CodeObject, CodeReader
+from dtrace_profiler.cpython.code import SHIM, CodeObject, CodeReader, InheritedCode
 from dtrace_profiler.cpython.glue import EvaluationLoops, native_unwind_works
 from dtrace_profiler.cpython.layout import Layout, LayoutError, find_layout
 from dtrace_profiler.cpython.memory import MemoryReadError, ProcessMemory
@@ -44,7 +44,7 @@ UNKNOWN_PYTHON = StackFrame("<unknown>", kind=FrameKind.UNKNOWN)
 @dataclasses.dataclass(slots=True)
 class _Process:
     layout: Layout
-    code: CodeReader
+    code: CodeReader | InheritedCode
     modules: ModuleNames
     full_native: bool
     loops: EvaluationLoops
@@ -98,7 +98,7 @@ class PythonProcesses:
         self._names: dict[int, dict[int, CodeName]] = {}
         """Number of a stack → frame → what was read as it was sampled."""
         self._orphans: dict[int, tuple[float, PythonStack]] = {}
-        """Number → (when it came, a stack of a process that is not known yet)."""
+        """Number → (when it came, a stack of a process that is not known yet); 0.0: nobody will name it."""
         self._frames: dict[tuple[CodeObject, int], StackFrame] = {}
         self._waiting: list[tuple[float, float, int]] = []
         """A heap of (when to look, when it began, pid)."""
@@ -211,7 +211,7 @@ class PythonProcesses:
         self._known.pop(pid, None)
         for number, (_, stack) in list(self._orphans.items()):
             if stack.process_id == pid:
-                self._orphans[number] = 0.0, stack  # nobody will name it
+                self._orphans[number] = 0.0, stack
         self._executed_ns[pid] = at_ns
         if self._told_ns.pop(pid, 0) >= at_ns:
             self._tell(PythonProcess(pid=pid, slot=0, frame=0))  # that was of the image before
@@ -226,12 +226,13 @@ class PythonProcesses:
             self._known.pop(child, None)  # of another with that number, which has ended
             self.watch(child)
             return
-        try:
-            memory = ProcessMemory(child)
-        except MemoryReadError:
-            return
         layout = dataclasses.replace(known.layout, pid=child)
-        process = dataclasses.replace(known, layout=layout, code=CodeReader(layout, memory))
+        code: CodeReader | InheritedCode
+        try:
+            code = CodeReader(layout, ProcessMemory(child))
+        except MemoryReadError:
+            code = known.code.inherited()  # it has ended since
+        process = dataclasses.replace(known, layout=layout, code=code)
         self._known[child] = process
         if at_ns <= self._told_ns.get(parent, 0) + _CLOCKS_NS:
             self._tell_of(child, _for_walk(process))
@@ -289,6 +290,12 @@ class PythonProcesses:
         for since, stack in list(self._orphans.values()):
             if since and stack.process_id in self._known:
                 self.define(stack)
+
+    def give_up(self) -> None:
+        """No process will be found any more."""
+        self.adopt()
+        for number, (_, stack) in self._orphans.items():
+            self._orphans[number] = 0.0, stack
 
     def look_again(self, number: int) -> None:
         """A stack was sampled again. What could not be named when it was new may by now be known for sure."""

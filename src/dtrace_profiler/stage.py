@@ -99,19 +99,25 @@ class Stage:
         )
 
     @classmethod
-    def started(cls, request: ProgramRequest, dtrace: StageCommand, listener: StageListener) -> Stage:
-        """Returns while dtrace gets ready. Raises `DTraceFailed` when it can't even be started."""
+    def prepared(cls, request: ProgramRequest, dtrace: StageCommand, listener: StageListener) -> Stage:
+        """Written, not yet started. Raises `DTraceFailed` when that can't be."""
         try:
             workspace = Workspace.create(dtrace.path)
         except OSError as error:
             raise not_started(error, "no temporary file can be written: ") from error
         try:
-            stage = cls(request, workspace, dtrace, listener)
-            stage.session.start()
-        except (OSError, RuntimeError) as error:
+            return cls(request, workspace, dtrace, listener)
+        except OSError as error:
             workspace.close()
             raise not_started(error) from error
-        return stage
+
+    def start(self) -> None:
+        """Returns while dtrace gets ready. Raises `DTraceFailed` when it can't even be started."""
+        try:
+            self.session.start()
+        except (OSError, RuntimeError) as error:
+            self._workspace.close()
+            raise not_started(error) from error
 
     def stop(self) -> None:
         self.stopping = True

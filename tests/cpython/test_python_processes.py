@@ -12,6 +12,7 @@ from dtrace_profiler import python_processes
 from dtrace_profiler.cpython.code import CodeObject
 from dtrace_profiler.cpython.identity import NO_COUNTER
 from dtrace_profiler.cpython.layout import Layout, LayoutError
+from dtrace_profiler.cpython.memory import MemoryReadError
 from dtrace_profiler.cpython.offsets import table
 from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.parse import PythonStack
@@ -29,6 +30,9 @@ class Reader:
 
     def read(self, frames: list[tuple[int, int]], generation: int, **_: object) -> list[CodeObject]:
         return [CodeObject(f"f{address:x}", "app.py", 1, 0, 0, b"") for address, _ in frames]
+
+    def inherited(self) -> Reader:
+        return self
 
 
 def layout(pid: int) -> Layout:
@@ -112,6 +116,24 @@ def test_stacks_whose_process_is_found_later_are_named_when_they_come_again(proc
     processes._known[CHILD] = processes._known[PARENT]
     processes.look_again(7)
     assert names(processes) == ["fab"]
+
+
+def test_a_child_that_ended_before_it_was_looked_at_has_what_its_parent_has(
+    processes: PythonProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(pid: int) -> None:
+        raise MemoryReadError(f"process {pid} is gone")
+
+    processes.define(stack(CHILD))
+    monkeypatch.setattr(python_processes, "ProcessMemory", gone)
+    processes.forked(PARENT, CHILD, time.time_ns())
+    assert names(processes) == ["fab"]
+
+
+def test_at_the_end_nothing_is_waited_for(processes: PythonProcesses) -> None:
+    processes.define(stack(CHILD))
+    processes.give_up()
+    assert names(processes) == ["<unknown>"]
 
 
 def test_stacks_of_nobody_are_unknown_in_the_end(processes: PythonProcesses, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,15 +196,15 @@ def test_a_second_dtrace_that_can_not_be_started(
 ) -> None:
     """Tried once. The end of the target is still seen."""
     tries = []
-    started = pipeline.Stage.started
+    prepared = pipeline.Stage.prepared
 
-    def start(*arguments: Any) -> pipeline.Stage:
+    def prepare(*arguments: Any) -> pipeline.Stage:
         tries.append(arguments)
         if len(tries) > 1:
             raise DTraceFailed("dtrace could not be started: No space left on device.")
-        return started(*arguments)
+        return prepared(*arguments)
 
-    monkeypatch.setattr(pipeline.Stage, "started", start)
+    monkeypatch.setattr(pipeline.Stage, "prepared", prepare)
     profiler = DTraceProfiler(python, engine="dtrace")
     profiler.start(199)
     until(lambda: [note for note in profiler.profile().meta.notes if "No space left on device" in note])

@@ -188,6 +188,10 @@ class CodeReader:
             return [item if unchanged or sure else None for item, sure in found]
         return [item for item, _ in found]
 
+    def inherited(self) -> InheritedCode:
+        """What a process that is forked from this one now has where this one has it."""
+        return InheritedCode({address: known.found for address, known in self._known.items()}, self._tag, self._named)
+
     def _has_several_counts(self) -> bool:
         """From 3.13 on each interpreter has its own count, and the one that comes with a stack is the main one's."""
         if self._layout.minor == 12:
@@ -370,6 +374,48 @@ class CodeReader:
             return SHIM
         start = address + self._offsets["co.code_adaptive"]
         return CodeObject(qualname, filename, head.first_line, start, 2 * head.units, table)
+
+
+class InheritedCode:
+    """Reads for a forked process that ended before its memory could be opened: from what was known of its parent.
+
+    A frame keeps its code alive, so what both had at the fork is what it has run since, if not code that it has
+    imported, which is young and has its name from the D program. Code that was made from strings may have been
+    thrown away and is not believed.
+    """
+
+    def __init__(
+        self, known: Mapping[int, CodeObject | Entry | Shim], tag: int, named: Callable[[CodeName | None], Found]
+    ) -> None:
+        self._known = known
+        self._tag = tag
+        self._named = named
+
+    def read(
+        self,
+        frames: Sequence[tuple[int, int]],
+        generation: int,
+        *,
+        whole: bool = False,
+        names: Mapping[int, CodeName] = MappingProxyType({}),
+    ) -> list[Found]:
+        """See `CodeReader.read`."""
+        return [
+            self._find(word & ~self._tag, instruction, self._named(names.get(index)))
+            for index, (word, instruction) in enumerate(frames)
+        ]
+
+    def inherited(self) -> InheritedCode:
+        """Its own child's."""
+        return self
+
+    def _find(self, address: int, instruction: int, name: Found) -> Found:
+        found = self._known.get(address)
+        if not isinstance(found, CodeObject):
+            return name or found
+        if isinstance(name, CodeObject):
+            return found if found.is_same(name) and found.contains(instruction) else name
+        return found if found.contains(instruction) and not _is_from_string(found) else None
 
 
 def _is_from_string(found: CodeObject | Entry | Shim) -> bool:
