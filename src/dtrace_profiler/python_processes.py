@@ -14,8 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
 
-from dtrace_profiler.cpython.code import SHIM, CodeObject, CodeReader, InheritedCode
+from dtrace_profiler.cpython.code import CodeReader
+from dtrace_profiler.cpython.code_object import SHIM, CodeObject
 from dtrace_profiler.cpython.glue import EvaluationLoops, native_unwind_works
+from dtrace_profiler.cpython.inherited_code import InheritedCode
 from dtrace_profiler.cpython.layout import Layout, LayoutError, find_layout
 from dtrace_profiler.cpython.memory import MemoryReadError, ProcessMemory
 from dtrace_profiler.cpython.modules import ModuleNames

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from cpython_targets import held, layout_of, let_run, running, thread_states, walk
 
-from dtrace_profiler.cpython.code import CodeObject, CodeReader
+from dtrace_profiler.cpython.code import CodeReader
+from dtrace_profiler.cpython.code_object import CodeObject
 from dtrace_profiler.cpython.memory import ProcessMemory, word
 
 CHURN = '''

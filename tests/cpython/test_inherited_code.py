@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dtrace_profiler.cpython.code import ENTRY, CodeObject, InheritedCode
+from dtrace_profiler.cpython.code_object import ENTRY, CodeObject
+from dtrace_profiler.cpython.inherited_code import InheritedCode
 from dtrace_profiler.record.parse import CodeName
 
 MAIN = CodeObject("main", "app.py", 1, 0x1100, 64, b"")

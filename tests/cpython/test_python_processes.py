@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dtrace_profiler import python_processes
-from dtrace_profiler.cpython.code import CodeObject
+from dtrace_profiler.cpython.code_object import CodeObject
 from dtrace_profiler.cpython.identity import NO_COUNTER
 from dtrace_profiler.cpython.layout import Layout, LayoutError
 from dtrace_profiler.cpython.memory import MemoryReadError

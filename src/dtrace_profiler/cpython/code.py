@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import struct
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from dtrace_profiler.cpython.code_object import ENTRY, SHIM, CodeObject, Entry, Found, Shim, is_from_string
+from dtrace_profiler.cpython.inherited_code import InheritedCode
 from dtrace_profiler.cpython.layout import Layout
-from dtrace_profiler.cpython.linetable import line_ranges
 from dtrace_profiler.cpython.memory import Memory, MemoryReadError, word
 from dtrace_profiler.cpython.objects import NotThatObject, Objects
 from dtrace_profiler.record.parse import CodeName
@@ -29,70 +29,6 @@ _SAMPLE_AGE_S = 0.25
 """A stack is printed, at the latest, this long after it was sampled: dtrace's buffers are read every 50 ms."""
 _REUSE_S = 5.0
 """For how long an address that was seen to be reused is distrusted."""
-
-
-class CodeObject:
-    """One function's code. Lines are decoded when they are first asked for."""
-
-    __slots__ = ("_lines", "_starts", "_table", "copies", "filename", "first_line", "qualname", "size", "start")
-
-    def __init__(
-        self, qualname: str, filename: str, first_line: int, start: int, size: int, line_table: bytes
-    ) -> None:
-        self.qualname = qualname
-        self.filename = filename
-        self.first_line = first_line
-        self.start = start
-        """Address of the first instruction."""
-        self.size = size
-        """Bytes of instructions."""
-        self.copies: tuple[int, ...] = ()
-        """Where free-threaded builds keep threads' own copies of the instructions."""
-        self._table = line_table
-        self._starts: list[int] | None = None
-        self._lines: list[int] = []
-
-    def offset(self, instruction: int) -> int | None:
-        """Bytes from the first instruction, also in a thread's copy; None outside.
-
-        A frame that has not begun points two bytes before its code in 3.11 and 3.12; one that has just called
-        something last, behind its code.
-        """
-        for start in (self.start, *self.copies):
-            if -2 <= instruction - start <= self.size:
-                return instruction - start
-        return None
-
-    def is_same(self, other: CodeObject) -> bool:
-        return (self.qualname, self.filename, self.first_line) == (other.qualname, other.filename, other.first_line)
-
-    def contains(self, instruction: int) -> bool:
-        return self.offset(instruction) is not None
-
-    def line(self, instruction: int) -> int:
-        """The line of an instruction's address; the first line where the code has no location there."""
-        offset = self.offset(instruction)
-        if offset is None or not 0 <= offset < self.size:
-            return self.first_line
-        if self._starts is None:
-            ranges = list(line_ranges(self._table, self.first_line))
-            self._lines = [line for _, _, line in ranges]
-            self._starts = [start for start, _, _ in ranges]
-        index = bisect_right(self._starts, offset) - 1
-        return (self._lines[index] if index >= 0 else 0) or self.first_line
-
-
-class Entry:
-    """Not a Python function: where a C evaluation loop begins (3.12 and later)."""
-
-
-class Shim:
-    """Not a Python function, and no evaluation loop: between a class and its `__init__` (3.13 and later)."""
-
-
-ENTRY, SHIM = Entry(), Shim()
-Found = CodeObject | Entry | Shim | None
-"""None: gone, or not surely the one that was sampled."""
 
 
 class _Head(NamedTuple):
@@ -260,7 +196,7 @@ class CodeReader:
             return known.found, True
         sure = now - known.since > _SAMPLE_AGE_S
         reused = self._reused.get(address, float("-inf"))
-        if _is_from_string(known.found):
+        if is_from_string(known.found):
             reused = max(reused, self._strings_reused)
         # The program's own module is, in a script's first moments, the youngest code at a place that others had. But
         # those were imported: no module but the program's is the first frame of a thread.
@@ -274,7 +210,7 @@ class CodeReader:
         known = self._known.pop(address, None)
         if known is not None:
             self._reused[address] = now
-            if _is_from_string(known.found):
+            if is_from_string(known.found):
                 self._strings_reused = now
 
     # By its name alone.
@@ -374,52 +310,3 @@ class CodeReader:
             return SHIM
         start = address + self._offsets["co.code_adaptive"]
         return CodeObject(qualname, filename, head.first_line, start, 2 * head.units, table)
-
-
-class InheritedCode:
-    """Reads for a forked process that ended before its memory could be opened: from what was known of its parent.
-
-    A frame keeps its code alive, so what both had at the fork is what it has run since, if not code that it has
-    imported, which is young and has its name from the D program. Code that was made from strings may have been
-    thrown away and is not believed.
-    """
-
-    def __init__(
-        self, known: Mapping[int, CodeObject | Entry | Shim], tag: int, named: Callable[[CodeName | None], Found]
-    ) -> None:
-        self._known = known
-        self._tag = tag
-        self._named = named
-
-    def read(
-        self,
-        frames: Sequence[tuple[int, int]],
-        generation: int,
-        *,
-        whole: bool = False,
-        names: Mapping[int, CodeName] = MappingProxyType({}),
-    ) -> list[Found]:
-        """See `CodeReader.read`."""
-        return [
-            self._find(word & ~self._tag, instruction, self._named(names.get(index)))
-            for index, (word, instruction) in enumerate(frames)
-        ]
-
-    def inherited(self) -> InheritedCode:
-        """Its own child's."""
-        return self
-
-    def _find(self, address: int, instruction: int, name: Found) -> Found:
-        found = self._known.get(address)
-        if not isinstance(found, CodeObject):
-            return name or found
-        if isinstance(name, CodeObject):
-            return found if found.is_same(name) and found.contains(instruction) else name
-        return found if found.contains(instruction) and not _is_from_string(found) else None
-
-
-def _is_from_string(found: CodeObject | Entry | Shim) -> bool:
-    """Compiled by `exec` and the like, not loaded from a file: such code may be gone at any moment."""
-    if not isinstance(found, CodeObject):
-        return False
-    return found.filename.startswith("<") and not found.filename.startswith("<frozen ")
