@@ -7,7 +7,9 @@ CPython that it knows, and we on the same one. The target runs rounds of three p
 `a > b > c`, one below `x > y > z`, and one that alternates between the two as quickly as it can. Columns:
 
 - slowdown: wall time of a round as a multiple of that in the rounds without a profiler just before and after;
-- own CPU: of all processes of the profiler, as a share of one core, its start and end included;
+- own CPU: of all processes of the profiler, as a share of one core, while the target does its rounds, some seconds
+  after the start;
+- start, end: seconds of CPU that its start and its end take;
 - share error: the largest difference between a phase's share of the samples and of the target's own CPU time;
 - impossible: of the samples, stacks that mix both chains or skip one of their functions;
 - failed: of the samples that should have been taken, those that were not, or have no Python frames.
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import os
 import re
 import resource
@@ -33,6 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.pythons import interpreters
+from dtrace_profiler.platforms.processes import descendants
 
 TARGET = """
 import sys, time
@@ -195,12 +199,23 @@ def is_possible(names: tuple[str, ...]) -> bool:
 
 
 def children_cpu_s() -> float:
+    """Of those that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
+def tree_cpu_s(root: int) -> float:
+    """Of a process, all below it, and those of them that have ended."""
+    ticks = 0
+    for pid in (root, *descendants(root)):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def measure(profiler: Profiler, rate: int, rounds: int, *, smoke: bool) -> str:
-    slowdowns, own, errors = [], [], []
+    slowdowns, own, others, errors = [], [], [], []
     found: Folded = collections.Counter()
     expected = 0.0
     for _ in range(rounds):
@@ -209,7 +224,7 @@ def measure(profiler: Profiler, rate: int, rounds: int, *, smoke: bool) -> str:
             before = target.work()[0]
             with tempfile.TemporaryDirectory() as folder:
                 out = Path(folder, "out.folded")
-                used, begun = children_cpu_s(), time.perf_counter()
+                used = children_cpu_s()
                 seconds = 4 if smoke else 14
                 process = subprocess.Popen(
                     profiler.command(target.pid, rate, seconds, out),
@@ -218,9 +233,12 @@ def measure(profiler: Profiler, rate: int, rounds: int, *, smoke: bool) -> str:
                     text=True,
                 )
                 time.sleep(2.0 if smoke else 4.0)  # until all of them sample, and the slowest start is over
+                steady, begun = -tree_cpu_s(process.pid), time.perf_counter()
                 during = target.work()
+                steady += tree_cpu_s(process.pid)
+                own.append(steady / (time.perf_counter() - begun))
                 _, said = process.communicate(timeout=120)
-                own.append((children_cpu_s() - used) / (time.perf_counter() - begun))
+                others.append(children_cpu_s() - used - steady)
                 if process.returncode:
                     return f"{profiler.name:30} failed: {said.strip().splitlines()[-1] if said.strip() else ''}"
                 samples = read_folded(out)
@@ -240,7 +258,8 @@ def measure(profiler: Profiler, rate: int, rounds: int, *, smoke: bool) -> str:
     version = Path(profiler.python).name.removeprefix("python")
     return (
         f"{profiler.name:30} {version:>5} {rate:5} {statistics.median(slowdowns):9.3f} {statistics.median(own):8.1%}"
-        f" {statistics.median(errors):11.2%} {impossible / named:11.2%} {max(0.0, 1 - named / expected):8.1%}"
+        f" {statistics.median(others):9.2f} s {statistics.median(errors):11.2%}"
+        f" {impossible / named:11.2%} {max(0.0, 1 - named / expected):8.1%}"
     )
 
 
@@ -254,8 +273,8 @@ def main() -> int:
         return 0
     rounds = options.rounds or (1 if options.smoke else 3)
     print(
-        f"{'':30} {'on':>5} {'Hz':>5} {'slowdown':>9} {'own CPU':>8} {'share error':>11} {'impossible':>11}"
-        f" {'failed':>8}"
+        f"{'':30} {'on':>5} {'Hz':>5} {'slowdown':>9} {'own CPU':>8} {'start, end':>11} {'share error':>11}"
+        f" {'impossible':>11} {'failed':>8}"
     )
     for rate in (997,) if options.smoke else (99, 997):
         for profiler in profilers():

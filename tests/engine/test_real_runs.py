@@ -258,3 +258,39 @@ def test_what_a_processor_keeps_is_printed_at_the_end() -> None:
         gaps_ns.append(max(later - earlier for earlier, later in itertools.pairwise(moments[-12:])))
     # One is due each millisecond; a batch is ten. (Another process may have had the processor for a while.)
     assert sorted(gaps_ns)[-2] < 3_500_000
+
+
+LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
+
+
+@pytest.mark.skipif(not LAST_PID.exists(), reason="the kernel does not let us choose a process id")
+def test_a_number_that_is_another_processs_by_now_is_not_sampled() -> None:
+    """A process of the tree ends, and one from outside of it gets its number."""
+    burning = ["sh", "-c", "while :; do :; done"]
+    root = "read go; timeout 0.5 sh -c 'echo $$; while :; do :; done'; echo ended; read end"
+    with subprocess.Popen(["sh", "-c", root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tree:
+        assert tree.stdin is not None
+        assert tree.stdout is not None
+        with DTraceProfiler(tree.pid, engine="dtrace", children=True) as profiler:
+            assert profiler.wait_ready(120)
+            tree.stdin.write("go\n")
+            tree.stdin.flush()
+            member = int(tree.stdout.readline())
+            assert tree.stdout.readline() == "ended\n"
+            until(lambda: any(sample.process_id == member for sample in profiler.take_samples()))
+            time.sleep(0.5)  # the kernel takes a moment to let go of it
+            for _ in range(100):
+                LAST_PID.write_text(f"{member - 1}\n")
+                other = subprocess.Popen(burning)
+                if other.pid == member:
+                    break
+                other.kill()
+                other.wait()
+            profiler.take_samples()
+            time.sleep(1)
+            other.kill()
+            other.wait()
+            tree.stdin.write("end\n")
+            tree.stdin.flush()
+        assert other.pid == member, "another process took the number first"
+        assert not [sample for sample in profiler.take_samples() if sample.process_id == member]

@@ -107,7 +107,10 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
 @given(REQUESTS)
 def test_only_sampled_processes_are_looked_at(request: ProgramRequest) -> None:
     for match in clauses(d_program(request)):
-        if match["probe"].startswith("rawtp:"):
+        if match["probe"].endswith("sched_process_free"):  # not the one that ended, but who reaps it
+            look, gone = "this->gone = ((struct task_struct *)arg0)->pid;", "member[this->gone]"
+            assert match["predicate"] == gone or match["body"].strip() == look
+        elif match["probe"].startswith("rawtp:"):
             assert match["predicate"].startswith("member[pid]")
         elif match["probe"].startswith("syscall:"):
             assert f"arg0 == {request.control}"[:-1] in match["predicate"], "nobody else's system calls"

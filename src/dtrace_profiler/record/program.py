@@ -166,6 +166,12 @@ def _processes(request: ProgramRequest) -> list[str]:
                 f'printf("F %d %d %d\\n", walltimestamp, pid, {child});',
             )
         )
+        # Its number may be another's soon. Not at its exit: then it still has its memory to free, on its own time.
+        gone = "this->gone"
+        facts = ("member", *PYTHON_FACTS, "generation") if request.walk_steps else ("member",)
+        free = "rawtp:sched::sched_process_free"
+        out.append(_clause(free, "", f"{gone} = ((struct task_struct *)arg0)->pid;"))
+        out.append(_clause(free, f"member[{gone}]", *(f"{name}[{gone}] = 0;" for name in facts)))
     if request.control:
         # What record.control says: four options of prctl that do not exist, from `control` on.
         prctl = "syscall::prctl:entry"

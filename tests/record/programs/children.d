@@ -41,6 +41,17 @@ rawtp:sched::sched_process_fork
   printf("F %d %d %d\n", walltimestamp, pid, this->child);
 }
 
+rawtp:sched::sched_process_free
+{
+  this->gone = ((struct task_struct *)arg0)->pid;
+}
+
+rawtp:sched::sched_process_free
+/member[this->gone]/
+{
+  member[this->gone] = 0;
+}
+
 syscall::prctl:entry
 /arg0 == 1073746486/
 {

@@ -66,6 +66,23 @@ rawtp:sched::sched_process_fork
   printf("F %d %d %d\n", walltimestamp, pid, this->child);
 }
 
+rawtp:sched::sched_process_free
+{
+  this->gone = ((struct task_struct *)arg0)->pid;
+}
+
+rawtp:sched::sched_process_free
+/member[this->gone]/
+{
+  member[this->gone] = 0;
+  slot[this->gone] = 0;
+  current[this->gone] = 0;
+  shape[this->gone] = 0;
+  codetype[this->gone] = 0;
+  codeshape[this->gone] = 0;
+  generation[this->gone] = 0;
+}
+
 syscall::prctl:entry
 /arg0 == 1073746485/
 {
