@@ -198,6 +198,33 @@ for _ in range(6): drain(); asyncio.run(main())
     assert min(generators, coroutines) > 0.4 * len(burning), chains
 
 
+def test_greenlets_have_their_own_chains(tmp_path: Path) -> None:
+    """As their tracebacks do: each begins with the function it was made of. In the interpreter that has greenlet."""
+    pytest.importorskip("greenlet")
+    program = script(
+        tmp_path,
+        """
+import greenlet
+def a(): b()
+def b():
+    while True: burn(0.02); main.switch()
+def x(): y(10)
+def y(n):
+    if n: y(n - 1)
+    while True: burn(0.02); main.switch()
+main = greenlet.getcurrent()
+one, two = greenlet.greenlet(a), greenlet.greenlet(x)
+for _ in range(20): one.switch(); two.switch(); burn(0.02)
+""",
+    )
+    profile, _ = run([sys.executable, program], 499)
+    burning = [names(sample) for sample in profile.samples() if "burn" in names(sample)]
+    chains = collections.Counter(" ".join(stack[: stack.index("burn") + 1]) for stack in burning)
+    whole = ("<module> burn", "a b burn", "x" + " y" * 11 + " burn")
+    assert sum(chains[chain] for chain in whole) >= 0.99 * len(burning), chains
+    assert min(chains[chain] for chain in whole) > 0.25 * len(burning), chains
+
+
 @oldest_and_newest
 def test_workers_that_are_replaced(python: str, tmp_path: Path) -> None:
     program = script(
