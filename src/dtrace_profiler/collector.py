@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
-from dtrace_profiler.model.builder import ProfileBuilder
+from dtrace_profiler.model.builder import Growth, Position, ProfileBuilder
 from dtrace_profiler.model.frame import Sample, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.record.recording import RecordingWriter
@@ -90,6 +90,11 @@ class Collector:
                 recording.flush()
 
         return take
+
+    def grown(self, since: Position) -> Growth:
+        """All that came after a position."""
+        with self._lock:
+            return self._builder.grown(since)
 
     def snapshot(self, meta: Meta) -> Profile:
         with self._lock:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceFailed, DTraceProfilerError
 from dtrace_profiler.held_samples import HeldSamples
+from dtrace_profiler.own_threads import own_thread_ids
 from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.processes import descendants, process_exists
 from dtrace_profiler.python_processes import PythonProcesses
@@ -198,7 +199,7 @@ class DTraceEngine:
         threads += [thread for thread in (self._watch, self._resolving) if thread is not None]
         if self._python is not None:
             threads += self._python.threads
-        return {thread.native_id for thread in threads if thread.native_id is not None}
+        return {thread.native_id for thread in threads if thread.native_id is not None} | own_thread_ids()
 
     def lose(self, what: str, count: int = 1) -> None:
         """Count what is missing. Any thread."""

@@ -20,21 +20,24 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from dtrace_profiler._version import __version__
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.engines import dtrace_request, sampler_can_profile
-from dtrace_profiler.errors import DTraceProfilerError, EngineError, OutputError, UsageError
+from dtrace_profiler.errors import DTraceProfilerError, EngineError, UsageError
 from dtrace_profiler.model.frame import Sample
 from dtrace_profiler.model.options import DEFAULT_DEPTH, DEFAULT_FREQUENCY_HZ, EngineName, NativeMode, Options
 from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.own_threads import OwnThreadIds
 from dtrace_profiler.pipeline import DTraceEngine
 from dtrace_profiler.platforms.permission import check_process
 from dtrace_profiler.platforms.processes import command_line, process_exists
 from dtrace_profiler.record.recording import RecordingWriter
+from dtrace_profiler.record.recording_file import RecordingFile
 
 if TYPE_CHECKING:
+    from dtrace_profiler.live.server import LiveServer
     from dtrace_profiler.sampler import EmbeddedSampler
 
 _running: weakref.WeakSet[DTraceProfiler] = weakref.WeakSet()
@@ -80,8 +83,8 @@ class DTraceProfiler:
         self._lock = threading.RLock()
         self._engine: DTraceEngine | EmbeddedSampler | None = None
         self._collector = Collector()
-        self._recording_file: BinaryIO | None = None
-        self._recording: RecordingWriter | None = None
+        self._recording: RecordingFile | None = None
+        self._live: LiveServer | None = None
         self._started_ns = 0
         self._stopped_ns = 0
         self._target_text = ""
@@ -131,6 +134,11 @@ class DTraceProfiler:
         return {name: count for name, count in out.items() if count}
 
     @property
+    def collector(self) -> Collector:
+        """Where the samples arrive: for the live view. Another one after each `start`."""
+        return self._collector
+
+    @property
     def sample_count(self) -> int:
         """Samples since `start`."""
         return self._collector.total
@@ -165,7 +173,8 @@ class DTraceProfiler:
             self.engine_reason = self.engine_remedy = ""
             self._collector = Collector(previous=self._collector)
             self._started_ns, self._stopped_ns = time.time_ns(), 0
-            self._open_recording()
+            if self._record is not None:
+                self._recording = RecordingFile(self._record, self.meta(), process_id=self.process_id)
             _running.add(self)
             try:
                 self._engine = self._start_engine(options)
@@ -182,7 +191,7 @@ class DTraceProfiler:
                     self.process_id, options, interactive=self._interactive, before_exec=bool(self._before_exec)
                 )
                 engine = DTraceEngine(
-                    request, self._collector, recording=self._recording, on_failure=self._engine_failed
+                    request, self._collector, recording=self._writer, on_failure=self._engine_failed
                 )
                 self._engine = engine
                 engine.start()
@@ -204,7 +213,7 @@ class DTraceProfiler:
         from dtrace_profiler.sampler import EmbeddedSampler
 
         try:
-            sampler = EmbeddedSampler(options, self._collector.sink(self._recording))
+            sampler = EmbeddedSampler(options, self._collector.sink(self._writer), own_threads=OwnThreadIds())
             sampler.start()
         except EngineError as error:
             if because is None:
@@ -229,6 +238,16 @@ class DTraceProfiler:
         if isinstance(engine, DTraceEngine) and engine.target_ended.is_set():
             self.error = None
         self._stopped_ns = self._stopped_ns or time.time_ns()
+
+    @property
+    def _writer(self) -> RecordingWriter | None:
+        return None if self._recording is None else self._recording.writer
+
+    def _close_recording(self) -> None:
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            failure = recording.close(self.meta())
+            self.error = self.error or failure
 
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait until samples are taken: true when they are, false after `timeout` seconds.
@@ -284,9 +303,10 @@ class DTraceProfiler:
 
     def profile(self) -> Profile:
         """A snapshot of all samples since `start`, taken or not."""
-        return self._collector.snapshot(self._meta())
+        return self._collector.snapshot(self.meta())
 
-    def _meta(self) -> Meta:
+    def meta(self) -> Meta:
+        """What a `profile` of now would say of itself."""
         end_ns = self._stopped_ns or time.time_ns()
         engine = self._engine
         begin_ns = engine.begin_ns if isinstance(engine, DTraceEngine) and engine.begin_ns else self._started_ns
@@ -309,66 +329,46 @@ class DTraceProfiler:
             notes=notes,
         )
 
-    # The recording.
+    def serve(self, host: str = "127.0.0.1", port: int = 0, *, refresh_s: float = 0.1) -> str:
+        """Show the profile in browsers while it grows. Returns the address, which holds the key to it.
 
-    def _open_recording(self) -> None:
-        if self._record is None:
-            return
-        try:
-            self._recording_file = open(self._record, "wb")  # noqa: SIM115 - closed by _close_recording
-        except OSError as error:
-            raise OutputError(
-                f"the recording {self._record} can't be written: {error.strerror or error}.",
-            ) from error
-        meta = self._meta()
-        self._recording = RecordingWriter(
-            self._recording_file,
-            {
-                "frequency_hz": meta.frequency_hz,
-                "start_ns": meta.start_ns,
-                "target": meta.target,
-                "pid": self.process_id,
-                "system": meta.system,
-                "versions": dict(meta.versions),
-            },
-        )
+        `port` 0: any that is free. `refresh_s`: between two updates of a page. Served until `close` or the end of
+        this process, also after `stop`; called again it returns the address there is. Beyond loopback whoever has
+        the address can read the profile, unencrypted. Raises `UsageError` where that can't be listened on.
+        """
+        from dtrace_profiler.formats import write_profile
+        from dtrace_profiler.live.server import LiveServer
 
-    def _close_recording(self) -> None:
-        recording, file = self._recording, self._recording_file
-        self._recording = self._recording_file = None
-        if recording is None or file is None:
-            return
-        meta = self._meta()
-        try:
-            recording.end(
-                {
-                    "engine": meta.engine,
-                    "unit": meta.unit,
-                    "start_ns": meta.start_ns,
-                    "duration_ns": meta.duration_ns,
-                    "losses": dict(meta.losses),
-                    "notes": list(meta.notes),
-                    "versions": dict(meta.versions),
-                }
-            )
-        except OSError as error:
-            self.error = self.error or OutputError(
-                f"the recording {self._record} is incomplete: {error.strerror or error}."
-            )
-        finally:
-            with contextlib.suppress(OSError):
-                file.close()
+        with self._lock:
+            if self._live is None:
+                self._live = LiveServer(
+                    self,
+                    lambda name, file: write_profile(self.profile(), file, name),
+                    host=host,
+                    port=port,
+                    refresh_s=refresh_s,
+                )
+                self._live.start()
+            return self._live.address
+
+    def close(self) -> None:
+        """End sampling, as `stop` does, and the live view."""
+        self.stop()
+        with self._lock:
+            live, self._live = self._live, None
+        if live is not None:
+            live.close()
 
     def _after_fork(self) -> None:
         """In a forked child nothing samples: threads do not survive a fork."""
         self._lock = threading.RLock()
         self._collector.after_fork()
-        self._recording = None
-        if self._recording_file is not None:
-            # The parent writes on; nothing buffered here may be written a second time.
-            with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), self._recording_file.fileno())
-        self._recording_file = None
+        if self._live is not None:
+            self._live.after_fork()
+            self._live = None
+        if self._recording is not None:
+            self._recording.after_fork()
+            self._recording = None
         self._stopped_ns = time.time_ns()
 
 

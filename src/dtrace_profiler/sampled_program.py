@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO
 
 from dtrace_profiler._version import __version__
 from dtrace_profiler.collector import Collector
-from dtrace_profiler.errors import DTraceProfilerError, OutputError
+from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.model.profile import Meta, Profile
-from dtrace_profiler.record.recording import RecordingWriter
+from dtrace_profiler.record.recording_file import RecordingFile
 from dtrace_profiler.sampling.launch import prepare
 
 SAMPLED_INSIDE = "Sampled inside the program:"
@@ -41,17 +39,25 @@ class SampledProgram:
         self._reason = reason
         self._target_text = shlex.join(command)
         self._collector = Collector()
-        self._record = record
-        self._file: BinaryIO | None = None
-        self._recording: RecordingWriter | None = None
+        self._recording: RecordingFile | None = None
         self._started_ns = time.time_ns()
         self._stopped_ns = 0
         try:
-            self._open_recording()
+            if record is not None:
+                self._recording = RecordingFile(record, self.meta())
         except BaseException:
             self._reader.finish()
             raise
-        self._reader.start(self._collector.sink(self._recording))
+        self._reader.start(self._collector.sink(None if self._recording is None else self._recording.writer))
+
+    @property
+    def collector(self) -> Collector:
+        """Where the samples arrive: for the live view."""
+        return self._collector
+
+    @property
+    def running(self) -> bool:
+        return not self._stopped_ns
 
     @property
     def sample_count(self) -> int:
@@ -75,13 +81,16 @@ class SampledProgram:
             return
         self._stopped_ns = time.time_ns()
         self._reader.finish()
-        self._close_recording()
+        if self._recording is not None:
+            self.error = self._recording.close(self.meta())
+            self._recording = None
 
     def profile(self) -> Profile:
         """A snapshot of all samples so far."""
-        return self._collector.snapshot(self._meta())
+        return self._collector.snapshot(self.meta())
 
-    def _meta(self) -> Meta:
+    def meta(self) -> Meta:
+        """What a `profile` of now would say of itself."""
         pythons = sorted({process.version for process in self._reader.processes if process.version})
         notes = self._reader.notes if self._stopped_ns else []
         if self._reason:
@@ -100,46 +109,3 @@ class SampledProgram:
             losses=self.losses,
             notes=notes,
         )
-
-    def _open_recording(self) -> None:
-        if self._record is None:
-            return
-        try:
-            self._file = open(self._record, "wb")  # noqa: SIM115 - closed by _close_recording
-        except OSError as error:
-            raise OutputError(f"the recording {self._record} can't be written: {error.strerror or error}.") from error
-        meta = self._meta()
-        self._recording = RecordingWriter(
-            self._file,
-            {
-                "frequency_hz": meta.frequency_hz,
-                "start_ns": meta.start_ns,
-                "target": meta.target,
-                "system": meta.system,
-                "versions": dict(meta.versions),
-            },
-        )
-
-    def _close_recording(self) -> None:
-        recording, file = self._recording, self._file
-        self._recording = self._file = None
-        if recording is None or file is None:
-            return
-        meta = self._meta()
-        try:
-            recording.end(
-                {
-                    "engine": meta.engine,
-                    "unit": meta.unit,
-                    "start_ns": meta.start_ns,
-                    "duration_ns": meta.duration_ns,
-                    "losses": dict(meta.losses),
-                    "notes": list(meta.notes),
-                    "versions": dict(meta.versions),
-                }
-            )
-        except OSError as error:
-            self.error = OutputError(f"the recording {self._record} is incomplete: {error.strerror or error}.")
-        finally:
-            with contextlib.suppress(OSError):
-                file.close()

@@ -64,6 +64,14 @@ export class GraphView {
     this.invalidate();
   }
 
+  /** The tree has grown: the same picture of it, with its new values. */
+  grown() {
+    if (!this.tree) return;
+    if (this.motion) this.motion = null;
+    this.range = this.#rangeOf(this.zoomed);
+    this.invalidate();
+  }
+
   /** Brings a node to the whole width.
    * @param {number} node */
   zoomTo(node) {

@@ -8,6 +8,7 @@ import { element, part, takesText } from "./dom.js";
 import { Functions } from "./functions.js";
 import { GraphView } from "./graph.js";
 import { ELIDED } from "./layout.js";
+import { follow } from "./live.js";
 import { KINDS, KIND_NAMES, PALETTES } from "./palette.js";
 import { matching, parseQuery } from "./search.js";
 import { emptiness, showStatus } from "./status.js";
@@ -23,6 +24,7 @@ import { CallTree } from "./tree.js";
 /** @typedef {import("./tooltip.js").Description} Description */
 
 const THEME_KEY = "dtrace-profiler.theme";
+const SLOW_MS = 1000;
 
 class Page {
   /** @param {Store} store */
@@ -41,6 +43,13 @@ class Page {
     /** @type {import("./tree.js").FunctionSums | null} */
     this.sums = null;
     this.tableFrame = 0;
+    /** Whether the picture is held still, and whether it lacks something that has come. */
+    this.paused = false;
+    this.behind = false;
+    this.following = 0;
+    /** @type {ReturnType<typeof setTimeout> | 0} */
+    this.telling = 0;
+    this.toldAt = 0;
     this.tooltip = new Tooltip(part("tip", HTMLElement));
     this.graph = new GraphView(part("graph", HTMLElement), {
       zoom: (node) => this.change({ zoom: this.nameOf(node) }),
@@ -58,11 +67,85 @@ class Page {
     this.#makeLegend();
     this.#makeThreads();
     this.#apply(fromAddress(location.hash), true);
+    this.#showStatus();
+  }
+
+  #showStatus() {
     showStatus(
       { title: part("title", HTMLElement), facts: part("facts", HTMLElement), losses: part("losses", HTMLElement),
         notes: part("notes", HTMLElement) },
       this.store, this.#wholeTotal(),
     );
+  }
+
+  // A profile that grows
+
+  /** Takes what is new. The picture follows with the next frame of the screen, if it is not held still.
+   * @param {import("./store.js").Delta} delta */
+  grow(delta) {
+    if (!this.store.apply(delta)) return;
+    this.behind = true;
+    if (!this.paused) this.#followSoon();
+  }
+
+  /** Another profile in the place of this one: we were too far behind, or it was started again.
+   * @param {Store} store */
+  renew(store) {
+    this.store = store;
+    this.functions = new Functions(store, this.state.by);
+    this.trees.clear();
+    this.sums = null;
+    this.start();
+  }
+
+  /** Holds the picture still, or brings it up to date. @param {boolean} paused */
+  pause(paused) {
+    this.paused = paused;
+    const button = part("pause", HTMLButtonElement);
+    button.setAttribute("aria-pressed", String(paused));
+    button.textContent = paused ? "Go on" : "Pause";
+    if (!paused && this.behind) this.#followSoon();
+  }
+
+  #followSoon() {
+    if (!this.following) this.following = requestAnimationFrame(() => this.#follow());
+  }
+
+  /** Brings all that is shown up to date: the graph at once, texts and table once a second. */
+  #follow() {
+    this.following = 0;
+    this.behind = false;
+    const { functions, store, tree } = this;
+    const known = functions.length;
+    functions.extend();
+    for (const [key, other] of this.trees) if (other !== tree) this.trees.delete(key);
+    tree.update();
+    this.sums = null;
+    this.graph.rootLabel = this.#rootLabel();
+    if (functions.length > known || this.matches) this.#search();
+    this.graph.grown();
+    this.#showEmptiness();
+    const now = performance.now();
+    if (now - this.toldAt < SLOW_MS && store.meta.live === "running") {
+      if (!this.telling) this.telling = setTimeout(() => this.#tell(), SLOW_MS - (now - this.toldAt));
+      return;
+    }
+    this.#tell();
+  }
+
+  #tell() {
+    clearTimeout(this.telling);
+    this.telling = 0;
+    if (this.paused) return;
+    this.toldAt = performance.now();
+    const { store } = this;
+    this.#showStatus();
+    if (!part("threads", HTMLDetailsElement).open) this.#makeThreads();
+    this.#makeLegend();
+    this.#showControls();
+    this.#showPath(this.graph.zoomed);
+    this.#showTable();
+    if (store.meta.live === "ended") part("pause", HTMLElement).hidden = true;
   }
 
   // State
@@ -466,6 +549,7 @@ class Page {
     by.addEventListener("change", () => this.change({ by: by.value === "line" ? "line" : "function" }));
     part("theme", HTMLButtonElement).addEventListener("click", () => this.#toggleTheme());
     const help = part("help", HTMLDialogElement);
+    part("pause", HTMLButtonElement).addEventListener("click", () => this.pause(!this.paused));
     part("ask", HTMLButtonElement).addEventListener("click", () => help.showModal());
     window.addEventListener("popstate", () => this.#apply(fromAddress(location.hash), false));
     window.addEventListener("hashchange", () => this.#apply(fromAddress(location.hash), false));
@@ -500,6 +584,7 @@ class Page {
     else if (event.key === "i") this.change({ leafFirst: !this.state.leafFirst });
     else if (event.key === "f") this.change({ flames: !this.state.flames });
     else if (event.key === "d") this.#toggleTheme();
+    else if (event.key === " " && !part("pause", HTMLElement).hidden && !isControl(event.target)) this.pause(!this.paused);
     else if (event.key === "t") part("table", HTMLTableElement).querySelector("button")?.focus();
     else if (kind) this.#toggleKind(kind);
     else return;
@@ -507,20 +592,49 @@ class Page {
   }
 }
 
-/** Starts the page on the data in it. */
+/** Whether a space does something there. @param {EventTarget | null} target */
+function isControl(target) {
+  return target instanceof Element && target.closest("button, summary, a, label, select") !== null;
+}
+
+/** Starts the page: on the data in it, or, without, on what the profiler sends that it came from. */
 function main() {
   const began = performance.now();
-  const data = part("profile-data", HTMLScriptElement).textContent ?? "";
-  const store = new Store(JSON.parse(data));
-  const page = new Page(store);
-  page.start();
   // For tests and for the curious, in the browser's console: what the page holds, and the milliseconds from the start
   // of this script to the end of the frame with the first picture (0 until then).
-  const handle = { page, store, firstDraw: 0 };
+  /** @type {{page: Page | null, store: Store | null, firstDraw: number}} */
+  const handle = { page: null, store: null, firstDraw: 0 };
   Object.defineProperty(window, "dtraceProfiler", { value: handle });
-  requestAnimationFrame(() => setTimeout(() => {
-    handle.firstDraw = performance.now() - began;
-  }));
+  /** @param {Store} store */
+  const show = (store) => {
+    handle.store = store;
+    if (handle.page) {
+      handle.page.renew(store);
+      return;
+    }
+    handle.page = new Page(store);
+    handle.page.start();
+    requestAnimationFrame(() => setTimeout(() => {
+      handle.firstDraw = performance.now() - began;
+    }));
+  };
+  const data = document.getElementById("profile-data");
+  if (data) {
+    show(new Store(JSON.parse(data.textContent ?? "")));
+    return;
+  }
+  follow({
+    begin: (snapshot) => {
+      show(new Store(snapshot));
+      part("pause", HTMLElement).hidden = snapshot.meta.live !== "running";
+    },
+    grow: (delta) => handle.page?.grow(delta),
+    say: (text) => {
+      const place = part("connection", HTMLElement);
+      place.hidden = !text;
+      place.textContent = text;
+    },
+  });
 }
 
 main();

@@ -8,11 +8,15 @@ import { duration, integer, percent, shown, words } from "./text.js";
 /** @type {Record<string, string>} */
 const ENGINES = { dtrace: "DTrace", sampler: "embedded sampler" };
 
+/** @type {Record<string, string>} */
+const LIVE = { running: "● live", ended: "ended" };
+
 /** @param {Store} store @param {number} total
  * @returns {string[]} */
 export function facts(store, total) {
   const { meta } = store;
   const out = [];
+  if (meta.live) out.push(LIVE[meta.live]);
   const engine = meta.engine ? (ENGINES[meta.engine] ?? shown(meta.engine)) : "";
   if (engine && meta.frequency_hz) out.push(`${engine} at ${integer(meta.frequency_hz)} Hz`);
   else if (engine) out.push(engine);
@@ -51,6 +55,9 @@ export function losses(store) {
 export function emptiness(store, total, filtered) {
   if (total > 0) return [];
   if (filtered) return ["Nothing is left to show.", "No sample is of the threads that are chosen."];
+  if (store.meta.live === "running") {
+    return ["No sample yet.", "The target was not on a CPU so far: it is idle, or waits for something."];
+  }
   const lost = losses(store).length > 0;
   const out = ["This profile holds no sample."];
   if (lost) out.push("Samples were lost, see above. The picture would not be true without them.");

@@ -8,7 +8,7 @@ import { Column, PairIndex } from "./columns.js";
 /** @typedef {{process_id: number, thread_id: number, name: string, samples: number}} Thread
  *  `samples`: how many samples it has. */
 /** @typedef {{engine: string, unit: "samples" | "nanoseconds", frequency_hz: number, start_ms: number,
- *             duration_ns: number, target: string, system: string, versions: Record<string, string>,
+ *             live: "" | "running" | "ended", duration_ns: number, target: string, system: string, versions: Record<string, string>,
  *             losses: Record<string, number>,
  *             loss_words: Record<string, string>, notes: string[], title: string}} Meta */
 /** @typedef {{name: number[], module: number[], file: number[], line: number[], first_line: number[],

@@ -7,11 +7,11 @@ import os
 import shutil
 import sys
 import tempfile
-import webbrowser
 from collections.abc import Iterator, Sequence
 
 import click
 
+from dtrace_profiler.cli.browser import open_in_browser
 from dtrace_profiler.cli.outputs import STDOUT, Output, choose_format, write
 from dtrace_profiler.errors import InputError, UsageError
 from dtrace_profiler.formats import read_profile
@@ -34,7 +34,7 @@ def view(source: str, input_format: str | None, *, open_browser: bool) -> int:
     os.close(descriptor)
     write(profile, Output(path, "html"))
     address = "file://" + path
-    if open_browser and not _open(address):
+    if open_browser and not open_in_browser(address):
         click.echo("dtrace-profiler: no browser could be opened; the page is here:", err=True)
         open_browser = False
     if not open_browser:
@@ -66,11 +66,3 @@ def _as_file(source: str) -> Iterator[str]:
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(file.name)
-
-
-def _open(address: str) -> bool:
-    """Whether a browser was found. Its own chatter stays off our terminal."""
-    try:
-        return webbrowser.open(address)
-    except (webbrowser.Error, OSError):
-        return False

@@ -72,6 +72,12 @@ class Interrupts:
         """From now on all signals are only the target's."""
         self._writing = False
 
+    def alone(self) -> None:
+        """The program has ended and the profile is written: from now on each of these signals asks us to end."""
+        self._writing = False
+        self._target = None
+        self.count = 0
+
     def wait(self, seconds: float) -> None:
         """Sleeps, but not beyond a signal or the end of a child."""
         ready, _, _ = select.select([self._wake_read], [], [], max(0.0, seconds))

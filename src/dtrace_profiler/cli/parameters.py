@@ -17,6 +17,7 @@ from dtrace_profiler.model.options import (
     Options,
 )
 
+LOOPBACK = "127.0.0.1"
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS_S = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -135,7 +136,25 @@ def output_options(command: F) -> F:
             click.option("--format", "format_name", metavar="NAME", help="The format, whatever the suffix."),
             click.option("--record", metavar="FILE", help="Keep what DTrace said, to look at it later (.dtrace)."),
             click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-            click.option("--no-live", is_flag=True, help="Don't open the live view."),
+            click.option(
+                "--live/--no-live",
+                default=False,
+                help="Show the flame graph in the browser while the program runs, and until Ctrl-C.",
+            ),
+            click.option("--no-browser", is_flag=True, help="With --live: print the address, and open nothing."),
+            click.option(
+                "--host",
+                default=LOOPBACK,
+                metavar="ADDRESS",
+                help="With --live: listen here, not on this machine alone. Unencrypted: for networks that you trust.",
+            ),
+            click.option(
+                "--port",
+                type=click.IntRange(0, 65535),
+                default=0,
+                metavar="PORT",
+                help="With --live: listen on this port, not on any that is free.",
+            ),
         )
     ):
         command = option(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shlex
@@ -12,12 +13,14 @@ from typing import Any, Protocol
 
 from dtrace_profiler.cli import report
 from dtrace_profiler.cli.interrupts import Interrupts
+from dtrace_profiler.cli.live import LiveRequest, live_request, shown
 from dtrace_profiler.cli.outputs import Outputs, plan
 from dtrace_profiler.cli.progress import Progress
+from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceProfilerError, EngineError, OutputError, TargetError, UsageError
 from dtrace_profiler.launch import Target, shell_status, start_held
 from dtrace_profiler.model.options import Options
-from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.platforms.terminal import in_foreground
 from dtrace_profiler.profiler import DTraceProfiler
 
@@ -38,6 +41,11 @@ class Source(Protocol):
     def losses(self) -> Mapping[str, int]: ...
     @property
     def target_ended(self) -> bool: ...
+    @property
+    def collector(self) -> Collector: ...
+    @property
+    def running(self) -> bool: ...
+    def meta(self) -> Meta: ...
     def profile(self) -> Profile: ...
     def stop(self) -> None: ...
 
@@ -49,12 +57,13 @@ class Request:
     options: Options
     outputs: Outputs
     quiet: bool = False
+    live: LiveRequest | None = None
 
 
 def make_request(options: Options, values: Mapping[str, Any], stem: str) -> Request:
     """`values`: what `output_options` gave. `stem`: of the file that is written if none is named."""
     outputs = plan(values["outputs"], values["format_name"], values["record"], stem)
-    return Request(options=options, outputs=outputs, quiet=values["quiet"])
+    return Request(options=options, outputs=outputs, quiet=values["quiet"], live=live_request(values))
 
 
 def run(command: Sequence[str], request: Request) -> int:
@@ -64,8 +73,14 @@ def run(command: Sequence[str], request: Request) -> int:
     """
     request.outputs.check()
     progress = Progress(quiet=request.quiet)
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         target, source = _hold(command, request, interrupts, progress)
+        try:
+            keep_live = stack.enter_context(shown(source, request.live))
+        except BaseException:
+            target.abandon()
+            source.stop()
+            raise
         try:
             interrupts.forward_to(target)
             target.release()
@@ -80,6 +95,7 @@ def run(command: Sequence[str], request: Request) -> int:
         failure = _deliver(profile, source, request)
         if status is None:
             status = _outlive(target, interrupts, request)
+        keep_live(interrupts)
     if failure is not None and status == 0:
         raise failure
     if failure is not None:
@@ -96,10 +112,11 @@ def attach(pid: int, request: Request) -> int:
             remedy="dtrace-profiler run --engine sampler -- COMMAND",
         )
     progress = Progress(quiet=request.quiet)
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         source = _profiler(pid, replace(request.options, engine="dtrace"), request)
         try:
             source.start(request.options.frequency_hz)
+            keep_live = stack.enter_context(shown(source, request.live))
             if _until_ready(source, interrupts, progress):
                 _watch(source, None, request.options.duration_s, interrupts, progress)
             interrupts.writing()
@@ -109,6 +126,7 @@ def attach(pid: int, request: Request) -> int:
             source.stop()
             raise
         failure = _deliver(profile, source, request)
+        keep_live(interrupts)
     if failure is not None:
         raise failure
     return 0

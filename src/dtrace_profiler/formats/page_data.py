@@ -11,8 +11,8 @@
                 Where the unit is not samples also square: the sum of the samples' squared values, for the errors
     elided      the same for what was left out below a node; node -1: below the root
     elided_nodes  how many nodes were left out
-    meta        what `Meta` holds, and loss_words (name of a loss → what it is); start_ms instead of
-                start_ns, for JSON's numbers end at 2^53
+    meta        what `Meta` holds, live (`running`, `ended`, empty in a file), and loss_words (name of a loss → what
+                it is); start_ms instead of start_ns, for JSON's numbers end at 2^53
 
 The sum of `values` and `elided` is the profile's total, whatever was left out. A delta has the same form.
 """
@@ -25,7 +25,8 @@ from typing import Any
 
 from dtrace_profiler.formats.facts import loss_words
 from dtrace_profiler.formats.palette import KINDS
-from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.model.frame import StackFrame
+from dtrace_profiler.model.profile import Meta, Profile, Thread
 
 VERSION = 1
 MAX_NODES = 120_000
@@ -53,7 +54,7 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
             squares[key] = squares.get(key, 0) + value * value
     kept, elided_nodes = _kept_nodes(parents, sums, max_nodes)
     values, elided = _value_columns(parents, sums, squares, kept)
-    strings = _Strings()
+    strings = Strings()
     new_frames: dict[int, int] = {}
     nodes: Columns = {"parent": [], "frame": []}
     for node in range(count):
@@ -62,41 +63,28 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
         parent = parents[node]
         nodes["parent"].append(kept[parent] if parent >= 0 else -1)
         nodes["frame"].append(new_frames.setdefault(frames[node], len(new_frames)))
-    columns: Columns = {name: [] for name in ("name", "module", "file", "line", "first_line", "kind")}
+    columns = no_frames()
     for frame in new_frames:
-        source = profile.frames[kept_frames[frame]]
-        columns["name"].append(strings.add(source.function_name))
-        columns["module"].append(strings.add(source.module_name))
-        columns["file"].append(strings.add(source.file))
-        columns["line"].append(source.line)
-        columns["first_line"].append(source.first_line)
-        columns["kind"].append(_KIND_INDEX[source.kind])
+        add_frame(columns, strings, profile.frames[kept_frames[frame]])
     return {
         "version": VERSION,
         "seq": 0,
         "strings": strings.list,
         "frames": columns,
         "nodes": nodes,
-        "threads": [
-            {
-                "process_id": thread.process_id,
-                "thread_id": thread.thread_id,
-                "name": thread.name,
-                "samples": samples[index],
-            }
-            for index, thread in enumerate(profile.threads)
-        ],
+        "threads": page_threads(profile.threads, samples),
         "values": values,
         "elided": elided,
         "elided_nodes": elided_nodes,
-        "meta": _meta(profile, title),
+        "meta": page_meta(profile.meta, title or ""),
     }
 
 
-def _meta(profile: Profile, title: str | None) -> dict[str, Any]:
-    meta = profile.meta
+def page_meta(meta: Meta, title: str = "", *, live: str = "") -> dict[str, Any]:
+    """The column `meta`."""
     return {
-        "title": title or "",
+        "live": live,
+        "title": title,
         "engine": meta.engine,
         "unit": meta.unit,
         "frequency_hz": meta.frequency_hz,
@@ -111,7 +99,40 @@ def _meta(profile: Profile, title: str | None) -> dict[str, Any]:
     }
 
 
-class _Strings:
+def page_threads(threads: Sequence[Thread], samples: Sequence[int]) -> list[dict[str, Any]]:
+    """The column `threads`."""
+    return [
+        {
+            "process_id": thread.process_id,
+            "thread_id": thread.thread_id,
+            "name": thread.name,
+            "samples": count,
+        }
+        for thread, count in zip(threads, samples, strict=True)
+    ]
+
+
+def no_frames() -> Columns:
+    """The columns of `frames`, empty."""
+    return {name: [] for name in ("name", "module", "file", "line", "first_line", "kind")}
+
+
+def add_frame(columns: Columns, strings: Strings, frame: StackFrame) -> None:
+    """A row of `frames`."""
+    columns["name"].append(strings.add(frame.function_name))
+    columns["module"].append(strings.add(frame.module_name))
+    columns["file"].append(strings.add(frame.file))
+    columns["line"].append(frame.line)
+    columns["first_line"].append(frame.first_line)
+    columns["kind"].append(_KIND_INDEX[frame.kind])
+
+
+def frame_key(frame: StackFrame) -> tuple[object, ...]:
+    """Equal for frames that differ only by address."""
+    return (frame.function_name, frame.module_name, frame.file, frame.line, frame.first_line, frame.kind)
+
+
+class Strings:
     def __init__(self) -> None:
         self.list: list[str] = []
         self._ids: dict[str, int] = {}
@@ -130,8 +151,7 @@ def _frames_without_address(profile: Profile) -> tuple[list[int], list[int]]:
     of_frame: list[int] = []
     kept: list[int] = []
     for index, frame in enumerate(profile.frames):
-        key = (frame.function_name, frame.module_name, frame.file, frame.line, frame.first_line, frame.kind)
-        found = ids.setdefault(key, len(kept))
+        found = ids.setdefault(frame_key(frame), len(kept))
         if found == len(kept):
             kept.append(index)
         of_frame.append(found)

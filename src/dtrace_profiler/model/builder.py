@@ -6,7 +6,8 @@ Not thread-safe by itself: its one owner (the pipeline, a reader of a file) lock
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from dtrace_profiler.model.fold import PAIR
 from dtrace_profiler.model.frame import StackFrame
@@ -14,6 +15,29 @@ from dtrace_profiler.model.profile import Meta, Profile, Thread
 
 DEFAULT_MAX_SAMPLES = 4_000_000
 """At 28 bytes each about 110 MB: eleven hours of one busy thread at 99 Hz. Older samples make room."""
+
+
+class Position(NamedTuple):
+    """How much of a builder is known: so many frames, nodes, and samples (those that have expired, too)."""
+
+    frames: int = 0
+    nodes: int = 0
+    samples: int = 0
+
+
+class Growth(NamedTuple):
+    """What came after a position: columns as in `Profile`, from the first new entry on; all threads."""
+
+    frames: Sequence[StackFrame]
+    parent: array[int]
+    frame: array[int]
+    threads: Sequence[Thread]
+    thread: array[int]
+    node: array[int]
+    value: array[int]
+    until: Position
+    missed: int
+    """Samples that expired before they were asked for."""
 
 
 class ProfileBuilder:
@@ -119,6 +143,22 @@ class ProfileBuilder:
         for column in (self.timestamp_ns, self.thread, self.node, self.value):
             del column[:count]
         self.expired_samples += count
+
+    def grown(self, since: Position) -> Growth:
+        """All that came after a position."""
+        missed = max(0, self.expired_samples - since.samples)
+        first = max(0, since.samples - self.expired_samples)
+        return Growth(
+            frames=self.frames[since.frames :],
+            parent=self.parent[since.nodes :],
+            frame=self.frame[since.nodes :],
+            threads=tuple(self.threads),
+            thread=self.thread[first:],
+            node=self.node[first:],
+            value=self.value[first:],
+            until=Position(len(self.frames), len(self.parent), self.expired_samples + len(self.node)),
+            missed=missed,
+        )
 
     def snapshot(self, meta: Meta) -> Profile:
         """All so far; later additions don't change it."""

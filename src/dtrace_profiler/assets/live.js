@@ -1,0 +1,44 @@
+// A profile that grows: the stream of a running profiler, from its snapshot on.
+
+import { element, part } from "./dom.js";
+
+/** @typedef {import("./store.js").Snapshot} Snapshot */
+/** @typedef {import("./store.js").Delta} Delta */
+
+/** @typedef {object} Follower
+ * @property {(snapshot: Snapshot) => void} begin all that is known; more than once where we were too far behind
+ * @property {(delta: Delta) => void} grow what is new
+ * @property {(text: string) => void} say how the connection is, in words; empty: well */
+
+const SAVED = ["html", "svg", "folded"];
+
+/** Follows the profiler that this page came from. The browser connects again by itself, and says how far we are.
+ * @param {Follower} follower
+ * @returns {EventSource} */
+export function follow(follower) {
+  // The key has been exchanged for a cookie: it needs not stand in the history, nor be sent with a picture of it.
+  if (location.search) history.replaceState(null, "", `${location.pathname}${location.hash}`);
+  const stream = new EventSource("events");
+  stream.addEventListener("snapshot", (event) => {
+    follower.say("");
+    follower.begin(JSON.parse(event.data));
+  });
+  stream.addEventListener("delta", (event) => {
+    follower.say("");
+    follower.grow(JSON.parse(event.data));
+  });
+  stream.addEventListener("error", () => {
+    follower.say(stream.readyState === EventSource.CLOSED
+      ? "The profiler has ended. What it had found stays here."
+      : "The profiler does not answer; trying again.");
+  });
+  makeSaveMenu();
+  return stream;
+}
+
+function makeSaveMenu() {
+  const menu = part("save", HTMLElement);
+  menu.hidden = false;
+  part("save-list", HTMLElement).replaceChildren(...SAVED.map((name) =>
+    element("a", { href: `save/${name}`, download: `profile.${name}` }, name)));
+}

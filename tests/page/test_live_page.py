@@ -1,0 +1,167 @@
+"""The page on a profile that grows, in a real browser: it shows what the profiler has, and holds still if told to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from page_browser import wait_for
+
+from dtrace_profiler.formats import write_profile
+from dtrace_profiler.live.server import LiveServer
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "live"))
+from live_sources import Source
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+TOTAL = "window.dtraceProfiler.page.tree.total[0]"
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def server(source: Source) -> Iterator[LiveServer]:
+    server = LiveServer(source, lambda name, file: write_profile(source.profile(), file, name), refresh_s=0.02)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def open_live(browser: Browser, server: LiveServer) -> Iterator[Callable[..., Page]]:
+    """Afterwards nothing may have gone wrong in the page, and nobody else may have been asked for anything."""
+    wrong: list[str] = []
+    contexts = []
+
+    def open_live(address: str = "", **context: Any) -> Page:
+        settings = {"viewport": {"width": 1200, "height": 800}, "reduced_motion": "reduce", **context}
+        contexts.append(browser.new_context(**settings))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("request", lambda request: check_request(request.url))
+        page.goto(address or server.address)
+        wait_for(page, "window.dtraceProfiler?.firstDraw > 0")
+        return page
+
+    def check_request(url: str) -> None:
+        if not url.startswith((f"http://127.0.0.1:{server.port}/", "data:image/svg+xml")):
+            wrong.append(f"request: {url}")
+
+    yield open_live
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def text(page: Page, selector: str) -> str:
+    return page.locator(selector).inner_text()
+
+
+def test_it_grows_with_the_program(open_live: Callable[..., Page], source: Source) -> None:
+    page = open_live()
+    assert "No sample yet." in text(page, "#empty")
+    source.sample("main", "work", count=3)
+    wait_for(page, f"{TOTAL} === 3")
+    assert not page.locator("#empty").is_visible()
+    source.sample("main", "late", thread=2, count=5)
+    source.losses["drops"] = 2
+    wait_for(page, f"{TOTAL} === 8")
+    wait_for(page, "document.getElementById('table').innerText.includes('late')")
+    wait_for(page, "document.getElementById('losses').innerText.includes('(2)')")
+    assert "● live" in text(page, "#facts")
+    assert "8 samples" in text(page, "#facts")
+    assert page.locator("#thread-list input").count() == 2
+    names = "window.dtraceProfiler.page.graph.visibleNodes().map((node) => node && window.dtraceProfiler.page"
+    names += ".functions.list[window.dtraceProfiler.page.tree.fn.data[node]].name)"
+    assert page.evaluate(names) == [0, "main", "late", "work"], "siblings by name: the eye can follow"
+
+
+def test_the_key_does_not_stay_in_the_address(open_live: Callable[..., Page], server: LiveServer) -> None:
+    page = open_live(f"{server.address}#view=leaf-first")
+    assert page.url == f"http://127.0.0.1:{server.port}/#view=leaf-first"
+    page.reload()
+    wait_for(page, "window.dtraceProfiler?.firstDraw > 0")
+
+
+def test_zoom_search_and_threads_stay_while_it_grows(open_live: Callable[..., Page], source: Source) -> None:
+    source.sample("main", "work", "inner", count=4)
+    source.sample("main", "rest", count=4, thread=2)
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 8")
+    page.evaluate("window.dtraceProfiler.page.change({ zoom: '1', search: 'inner' })")
+    source.sample("main", "a", "inner", count=8)
+    wait_for(page, f"{TOTAL} === 16")
+    assert page.evaluate("window.dtraceProfiler.page.graph.zoomed") == 2
+    assert text(page, "#found").startswith("75.0 %")
+    page.keyboard.press("i")
+    source.sample("main", "work", "inner", count=4)
+    wait_for(page, f"{TOTAL} === 20")
+    page.evaluate(
+        "window.dtraceProfiler.page.change({ leafFirst: false, search: '', zoom: '', threads: new Set([1]) })"
+    )
+    source.sample("main", "rest", count=1, thread=2)
+    wait_for(page, f"{TOTAL} === 5")
+
+
+def test_it_holds_still_and_goes_on(open_live: Callable[..., Page], source: Source) -> None:
+    source.sample("main")
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 1")
+    page.keyboard.press("Space")
+    assert text(page, "#pause") == "Go on"
+    source.sample("main", "later", count=5)
+    wait_for(page, "window.dtraceProfiler.store.samples(null) === 6")
+    assert page.evaluate(TOTAL) == 1
+    page.locator("#pause").click()
+    wait_for(page, f"{TOTAL} === 6")
+
+
+def test_the_end_stays(open_live: Callable[..., Page], source: Source, server: LiveServer) -> None:
+    source.sample("main", count=2)
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 2")
+    source.sample("main", "last")
+    source.running = False
+    wait_for(page, "document.getElementById('facts').innerText.includes('ended')")
+    assert page.evaluate(TOTAL) == 3
+    assert "over 1.23 s" in text(page, "#facts"), "to the nanosecond, now that it stands"
+    assert not page.locator("#pause").is_visible()
+
+
+def test_what_is_there_can_be_saved(open_live: Callable[..., Page], source: Source) -> None:
+    source.sample("main", "work", count=2)
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 2")
+    page.locator("#save summary").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="folded").click()
+    assert download.value.suggested_filename == "profile.folded"
+    assert download.value.path().read_text() == "app.main;app.work 2\n"
+
+
+def test_started_again_it_shows_the_new_one(open_live: Callable[..., Page], source: Source) -> None:
+    source.sample("main", "before", count=2)
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 2")
+    source.collector = Source().collector
+    source.sample("main", "after")
+    wait_for(page, f"{TOTAL} === 1")
+    wait_for(page, "!document.getElementById('table').innerText.includes('before')")
+
+
+def test_a_file_has_neither_pause_nor_save(open_page: Callable[..., Page], source: Source) -> None:
+    source.sample("main")
+    page = open_page(source.profile())
+    assert not page.locator("#pause").is_visible()
+    assert not page.locator("#save").is_visible()
+    assert "live" not in text(page, "#facts")
