@@ -14,21 +14,25 @@ from dtrace_profiler import DTraceProfiler, FrameKind, Profile, Sample
 from dtrace_profiler.launch import start_held
 
 
-def _interpreters() -> dict[str, str]:
+def _interpreters(*versions: str) -> dict[str, str]:
     """Version → an interpreter that is no shell script around one."""
     found = {}
-    for minor in range(11, 16):
-        candidates = [shutil.which(f"python3.{minor}") or ""]
-        candidates += [str(path) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3.{minor}")]
+    for version in versions:
+        candidates = [shutil.which(f"python{version}") or ""]
+        pyenv = Path.home() / ".pyenv/versions"
+        candidates += [str(path) for path in pyenv.glob(f"{version.rstrip('t')}.*/bin/python{version}")]
         for candidate in reversed(candidates):
             if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
-                found[f"3.{minor}"] = os.path.realpath(candidate)
+                found[version] = os.path.realpath(candidate)
                 break
     return found
 
 
-INTERPRETERS = _interpreters()
-each_python = pytest.mark.parametrize("python", INTERPRETERS.values(), ids=INTERPRETERS.keys())
+INTERPRETERS = _interpreters("3.11", "3.12", "3.13", "3.14", "3.15")
+FREE_THREADED = _interpreters("3.13t", "3.14t", "3.15t")
+"""Few machines have one."""
+_every = {**INTERPRETERS, **FREE_THREADED}
+each_python = pytest.mark.parametrize("python", _every.values(), ids=_every.keys())
 _ends = sorted({min(INTERPRETERS), max(INTERPRETERS)}) if INTERPRETERS else []
 oldest_and_newest = pytest.mark.parametrize("python", [INTERPRETERS[version] for version in _ends], ids=_ends)
 """For what differs in how processes live, not in how CPython keeps its frames."""
