@@ -31,6 +31,6 @@ bench:
 	@.venv/bin/python -m benchmarks $(BENCHMARKS)
 
 clean:
-	rm -rf .venv demo artifacts build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .viewers demo artifacts build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,7 +18,9 @@ def golden() -> Callable[[Path, bytes], None]:
     def compare(path: Path, found: bytes) -> None:
         if os.environ.get("BLESS"):
             path.write_bytes(found)
-        assert found.decode() == path.read_bytes().decode()
+        expected = path.read_bytes()
+        assert found.decode(errors="replace") == expected.decode(errors="replace")
+        assert found == expected
 
     return compare
 

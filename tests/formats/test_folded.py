@@ -104,6 +104,21 @@ def test_semicolons_and_line_ends_in_names() -> None:
     assert written(profile_of((stack, 2))) == "<[u8: 4] as X>::y;<unknown> 2\n"
 
 
+@pytest.mark.parametrize("kind", [FrameKind.NATIVE, FrameKind.KERNEL, FrameKind.INLINED])
+@pytest.mark.parametrize("name", ["_[j]", "_[k]", "f_[i]", "f_[k]"])
+def test_names_that_end_like_marks_are_kept(name: str, kind: FrameKind) -> None:
+    for module in ("", "a.out", "vmlinux"):
+        stack = (StackFrame("main", "a.out", kind=FrameKind.NATIVE), StackFrame(name, module, kind=kind))
+        if module != "vmlinux" or kind is FrameKind.KERNEL:
+            assert read(written(profile_of((list(stack), 1)))).stack(1) == stack
+
+
+def test_a_stack_that_begins_like_a_comment_is_none() -> None:
+    text = written(profile_of(([StackFrame("#1", kind=FrameKind.NATIVE), StackFrame("#", kind=FrameKind.NATIVE)], 2)))
+    assert text == " #1;# 2\n"
+    assert written(read(text)) == text
+
+
 def test_carriage_returns_comments_empty_lines_and_stray_semicolons() -> None:
     text = "# by hand\r\n\r\n;a;b 1\r\na;;b 2\r\na;b 3\n"
     assert written(read(text)) == "a;<unknown>;b 2\na;b 4\n"
@@ -117,6 +132,7 @@ def test_carriage_returns_comments_empty_lines_and_stray_semicolons() -> None:
         ("7\n", "line 1 "),
         ("a;b 99999999999999999999\n", "line 1 "),
         ("# nothing\n", "no stacks"),
+        (f"a;b {(1 << 63) - 1}\na;c 1\n", "sum of its values is too large"),
     ],
 )
 def test_what_is_no_folded_stack_is_refused_with_its_line(text: str, message: str) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtrace_profiler.formats.frame_text import dtrace_frames, readable
 from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.symbols.frame_text import dtrace_frames, readable
 
 
 @pytest.mark.parametrize(

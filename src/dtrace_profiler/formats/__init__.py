@@ -1,7 +1,9 @@
 """Files that hold profiles: one module a format, one row of `FORMATS` for each.
 
 A module has `write(profile, file)`, or `read(file) -> Profile` and `sniff(head) -> bool | None` (yes, no, more bytes
-are needed), or all three. What a file is is told by its content first, then by its suffix.
+are needed), or all three. `dropped(profile)`, where there is one, says what of a profile the format can't hold;
+`require()`, where there is one, raises `UsageError` where an optional package is missing, before anything runs.
+What a file is is told by its content first, then by its suffix.
 """
 
 from __future__ import annotations
@@ -37,9 +39,20 @@ FORMATS = (
     Format("dtrace", (".dtrace",), "recording", reads=True, writes=True),
     Format("html", (".html", ".htm"), "html", writes=True),
     Format("svg", (".svg",), "svg", writes=True),
+    Format("parquet", (".parquet",), "parquet", reads=True, writes=True),
+    Format("firefox", (".firefox.json",), "firefox", writes=True),
+    Format("pprof", (".pb", ".pprof"), "pprof", reads=True, writes=True),
+    Format("otlp", (".otlp",), "otlp", reads=True, writes=True),
+    Format("speedscope", (".speedscope.json", ".speedscope"), "speedscope", reads=True, writes=True),
+    Format("trace", (".trace.json", ".trace"), "chrome_trace", reads=True, writes=True),
+    Format("dtrace-json", (".dtrace.json",), "dtrace_json", reads=True),
+    Format("tachyon-jsonl", (".jsonl",), "tachyon_jsonl", reads=True),
+    Format("austin", (".austin",), "austin", reads=True),
+    Format("perf", (".perf", ".perf.txt"), "perf_script", reads=True),
     Format("folded", (".folded", ".collapsed"), "folded", reads=True, writes=True),
     Format("dtrace-text", (".stacks", ".txt", ".out"), "dtrace_text", reads=True),
     Format("table", (".table",), "table", writes=True),
+    Format("json", (".json",), "json_summary", writes=True),
 )
 """In the order in which content is tried: the surest signs first."""
 
@@ -54,12 +67,15 @@ def _by_name(name: str, *, writes: bool) -> Format:
 
 def format_of(path: str | os.PathLike[str], name: str | None = None) -> str:
     """The format that a file is to be written in: `name`, else by the suffix. Raises `UsageError`."""
-    if name is not None:
-        return _by_name(name, writes=True).name
+    chosen = _by_name(name, writes=True) if name is not None else None
     text = os.fspath(path).lower().removesuffix(".gz")
     for item in FORMATS:
-        if item.writes and text.endswith(item.suffixes):
-            return item.name
+        if chosen is None and item.writes and text.endswith(item.suffixes):
+            chosen = item
+    if chosen is not None:
+        if hasattr(chosen.code, "require"):
+            chosen.code.require()
+        return chosen.name
     suffixes = ", ".join(suffix for item in FORMATS if item.writes for suffix in item.suffixes)
     raise UsageError(f"the suffix of {os.fspath(path)} names no format: {suffixes} do, or say --format.")
 
@@ -87,6 +103,12 @@ def write_profile(profile: Profile, target: str | os.PathLike[str] | BinaryIO, f
                 chosen.code.write(profile, packed)
         else:
             chosen.code.write(profile, plain)
+
+
+def dropped(profile: Profile, format: str) -> list[str]:
+    """What of this profile a file in that format can't hold, a few words each; empty where nobody has looked."""
+    say = getattr(_by_name(format, writes=True).code, "dropped", None)
+    return list(say(profile)) if say is not None else []
 
 
 def read_profile(source: str | os.PathLike[str] | BinaryIO, format: str | None = None) -> Profile:

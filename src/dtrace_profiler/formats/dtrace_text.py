@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from dtrace_profiler.errors import InputError
-from dtrace_profiler.formats.frame_text import Demangle, dtrace_frames, readable
+from dtrace_profiler.formats.json_document import LARGEST
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.record.messages import drops, is_notice, run_time_error
 from dtrace_profiler.record.text import TextParser
 from dtrace_profiler.record.text_lines import StackBlock, StackPart
+from dtrace_profiler.symbols.frame_text import Demangle, dtrace_frames, readable
 
 MAX_KEYS = 1_000
 """Different keys that become threads; the stacks of further ones have none."""
@@ -51,7 +52,7 @@ def _is_perf_map(head: bytes) -> bool:
 
 def read(file: BinaryIO, *, demangle: Demangle | None = None) -> Profile:
     """Raises `InputError` where there is neither a stack nor any other sign of dtrace."""
-    reader = _Reader(demangle or _demangle())
+    reader = StackReader(demangle or demangle_names())
     parser = TextParser()
     likely = False
     size = 0
@@ -95,13 +96,13 @@ def read(file: BinaryIO, *, demangle: Demangle | None = None) -> Profile:
     )
 
 
-def _demangle() -> Demangle:
-    from dtrace_profiler.symbols.demangle import demangle_names
+def demangle_names() -> Demangle:
+    from dtrace_profiler.symbols import demangle
 
-    return demangle_names
+    return demangle.demangle_names
 
 
-class _Reader:
+class StackReader:
     """Stacks to nodes, each distinct part of a stack once."""
 
     def __init__(self, demangle: Demangle) -> None:
@@ -172,11 +173,10 @@ class _Reader:
         return self._threads[key]
 
     def profile(self, meta: Meta) -> Profile:
-        try:
-            for (thread, node), value in self.values.items():
-                self._builder.add_sample(0, thread, node, value)
-        except OverflowError as error:
-            raise InputError("its numbers are too large to be counts of samples.") from error
+        if sum(self.values.values()) > LARGEST:
+            raise InputError("its numbers are too large to be counts of samples.")
+        for (thread, node), value in self.values.items():
+            self._builder.add_sample(0, thread, node, value)
         return self._builder.snapshot(meta)
 
 

@@ -24,6 +24,7 @@ _LOSSES = {
     "undefined_stacks": "samples whose stack is not known",
     "unresolved_stacks": "Python stacks without names",
     "unresolved_code": "Python functions without a name",
+    "unprinted_samples": "samples that dtrace had counted and did not print in time",
     "missed_ticks": "moments at which no sample was taken",
 }
 """Losses that have a sentence; others are shown by their name."""

@@ -15,23 +15,20 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from dtrace_profiler.errors import InputError
-from dtrace_profiler.formats.frame_text import is_kernel_module
+from dtrace_profiler.formats.files import HEAD_BYTES
+from dtrace_profiler.formats.folded_threads import with_threads
+from dtrace_profiler.formats.frame_labels import MARKS, NO_NAME
+from dtrace_profiler.formats.json_document import LARGEST
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.symbols.frame_text import is_kernel_module
 
 MEMO_BYTES = 384 << 20
 """Of stacks' beginnings that are looked up whole. Beyond, stacks are taken frame by frame."""
 _LONG_STACK = 1 << 14
 """Bytes of a stack whose beginnings would cost too much: their sum grows as the square."""
-_MARKS = {
-    "_[k]": FrameKind.KERNEL,
-    "_[i]": FrameKind.INLINED,
-    "_[j]": FrameKind.NATIVE,
-    "_[p]": FrameKind.PYTHON,
-}
 _CLEAN = str.maketrans({";": ":", "\n": " ", "\r": " "})
-_NO_NAME = "<unknown>"
 _PYTHON = re.compile(r"(.+) \((.+\.pyw?|<[^()]+>):(\d{1,9})\)", re.DOTALL)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 
@@ -42,6 +39,8 @@ def sniff(head: bytes) -> bool | None:
     whole = [line for line in (lines[:-1] or lines) if line.strip() and not line.startswith(b"#")][:20]
     if b"\0" in head or not whole:
         return False if whole else None
+    if len(lines) == 1 and len(head) >= HEAD_BYTES and b";" in head:
+        return None  # one stack that is longer than what can be seen here
     fits = [_fits(line) for line in whole]
     if all(fits):
         return True if any(b";" in line for line in whole) else None
@@ -62,7 +61,9 @@ def write(profile: Profile, file: BinaryIO) -> None:
         values[text] = values.get(text, 0) + value
     for text in sorted(values):
         if values[text]:
-            file.write(f"{text} {values[text]}\n".encode("utf-8", "replace"))
+            # A line that begins with # would be a comment.
+            blank = " " if text[:1] == "#" else ""
+            file.write(f"{blank}{text} {values[text]}\n".encode("utf-8", "replace"))
 
 
 def _texts(profile: Profile) -> Callable[[int], str]:
@@ -77,8 +78,10 @@ def _texts(profile: Profile) -> Callable[[int], str]:
         inside_kernel[node] = known[frame] or (parent >= 0 and inside_kernel[parent])
         name = names[frame]
         if kernel[frame] and not inside_kernel[node]:
-            inside_kernel[node] = marked[node] = 1
-            name += "_[k]"
+            inside_kernel[node] = 1
+            if not name.endswith("_[k]"):
+                marked[node] = 1
+                name += "_[k]"
         above = kept[parent] if parent >= 0 else ""
         if above is None or len(above) > _LONG_STACK:
             kept.append(None)
@@ -99,7 +102,7 @@ def _texts(profile: Profile) -> Callable[[int], str]:
 
 def frame_name(frame: StackFrame) -> str:
     """How a frame is written, but for the kernel's mark."""
-    name = frame.function_name.strip() or _NO_NAME
+    name = frame.function_name.strip() or NO_NAME
     if frame.kind is FrameKind.PYTHON:
         if frame.file:
             name = f"{name} ({frame.file}:{frame.first_line})"
@@ -107,13 +110,19 @@ def frame_name(frame: StackFrame) -> str:
             name = f"{frame.module_name}.{name}"
     elif frame.module_name:
         name = f"{frame.module_name}`{name}"
-    name = name.translate(_CLEAN).strip() or _NO_NAME
-    return name + "_[i]" if frame.kind is FrameKind.INLINED else name
+    name = name.translate(_CLEAN).strip() or NO_NAME
+    if not name.isascii():
+        name = name.encode("utf-8", "replace").decode()
+    if frame.kind is FrameKind.INLINED:
+        return name + "_[i]"
+    if name[-4:] in MARKS:  # the function's own name, not a mark
+        return name + ("_[k]" if frame.kind is FrameKind.KERNEL else "_[j]")
+    return name
 
 
 def frame_of(name: str, *, in_kernel: bool) -> StackFrame:
     """The frame that is written like this, below a caller that is the kernel's or not."""
-    kind = _MARKS.get(name[-4:])
+    kind = MARKS.get(name[-4:]) if len(name) > 4 else None
     if kind is not None:
         name = name[:-4]
     python = _PYTHON.fullmatch(name)
@@ -127,11 +136,11 @@ def frame_of(name: str, *, in_kernel: bool) -> StackFrame:
     if kind is None:
         if in_kernel or is_kernel_module(module):
             kind = FrameKind.KERNEL
-        elif not module and (address or function == _NO_NAME):
+        elif not module and (address or function == NO_NAME):
             kind = FrameKind.UNKNOWN
         else:
             kind = FrameKind.NATIVE
-    return StackFrame(function or _NO_NAME, module, address, kind=kind)
+    return StackFrame(function or NO_NAME, module, address, kind=kind)
 
 
 def read(file: BinaryIO) -> Profile:
@@ -159,6 +168,8 @@ def read(file: BinaryIO) -> Profile:
         raise InputError(f"line {number} has a value that is too large.") from error
     if not values:
         raise InputError("there are no stacks in it.")
+    if sum(values) > LARGEST:
+        raise InputError("the sum of its values is too large.")
     return reader.profile()
 
 
@@ -246,4 +257,4 @@ class _Reader:
         self.known.clear()
         nodes = self._builder.add_nodes(self.parents, self.leaves)
         self._builder.add_values(self._thread, nodes, self.values)
-        return self._builder.snapshot(Meta(engine="folded"))
+        return with_threads(self._builder.snapshot(Meta(engine="folded")))

@@ -3,7 +3,8 @@
     version     1; a page refuses others
     seq         0 for a file; a running profiler counts its snapshots and deltas
     strings     every text once
-    frames      name, module, file (indices of strings), line, first_line, kind (index of KINDS): a column each.
+    frames      name, module, file (indices of strings), line, first_line, kind (index of KINDS), glue (1: CPython's
+                own, between Python functions; there with --glue): a column each.
                 Frames that differ only by address are one
     nodes       parent (-1: none; smaller than the node), frame: a column each
     threads     process_id, thread_id, name, samples (how many)
@@ -11,19 +12,25 @@
                 Where the unit is not samples also square: the sum of the samples' squared values, for the errors
     elided      the same for what was left out below a node; node -1: below the root
     elided_nodes  how many nodes were left out
-    meta        what `Meta` holds, live (`running`, `ended`, empty in a file), and loss_words (name of a loss → what
-                it is); start_ms instead of start_ns, for JSON's numbers end at 2^53
+    times       when the samples were taken, see `page_times`; null where none has a time
+    lost        second (since `times.base_ms`), count: when something was lost; a column each
+    meta        what `Meta` holds, live (`running`, `ended`, empty in a file), loss_words (name of a loss → what it
+                is), saves (names of formats that a running profiler can be asked for), keep_s (it keeps only the last
+                so many seconds; 0: all); start_ms instead of start_ns, for JSON's numbers end at 2^53
 
-The sum of `values` and `elided` is the profile's total, whatever was left out. A delta has the same form.
+The sum of `values` and `elided` is the profile's total, whatever was left out. A delta has the same form; its
+`times` has columns that are not packed, `lost` replaces what was there.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dtrace_profiler.cpython.glue import is_interpreter
 from dtrace_profiler.formats.facts import loss_words
+from dtrace_profiler.formats.page_times import Row, TimeRows
 from dtrace_profiler.formats.palette import KINDS
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Thread
@@ -54,6 +61,8 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
             squares[key] = squares.get(key, 0) + value * value
     kept, elided_nodes = _kept_nodes(parents, sums, max_nodes)
     values, elided = _value_columns(parents, sums, squares, kept)
+    times = TimeRows(merge=profile.meta.unit == "samples")
+    times.extend(_timed_rows(profile, node_ids, parents, kept), profile.meta.start_ns)
     strings = Strings()
     new_frames: dict[int, int] = {}
     nodes: Columns = {"parent": [], "frame": []}
@@ -76,6 +85,8 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
         "values": values,
         "elided": elided,
         "elided_nodes": elided_nodes,
+        "times": times.whole() if times else None,
+        "lost": page_lost(profile.lost, times.base_ns),
         "meta": page_meta(profile.meta, title or ""),
     }
 
@@ -112,9 +123,18 @@ def page_threads(threads: Sequence[Thread], samples: Sequence[int]) -> list[dict
     ]
 
 
+def page_lost(lost: Sequence[tuple[int, int]], base_ns: int) -> Columns:
+    """The column `lost`, of (timestamp_ns, count)."""
+    counts: dict[int, int] = {}
+    for timestamp_ns, count in lost if base_ns else ():
+        second = max(0, timestamp_ns - base_ns) // 1_000_000_000
+        counts[second] = counts.get(second, 0) + count
+    return {"second": list(counts), "count": list(counts.values())}
+
+
 def no_frames() -> Columns:
     """The columns of `frames`, empty."""
-    return {name: [] for name in ("name", "module", "file", "line", "first_line", "kind")}
+    return {name: [] for name in ("name", "module", "file", "line", "first_line", "kind", "glue")}
 
 
 def add_frame(columns: Columns, strings: Strings, frame: StackFrame) -> None:
@@ -125,6 +145,7 @@ def add_frame(columns: Columns, strings: Strings, frame: StackFrame) -> None:
     columns["line"].append(frame.line)
     columns["first_line"].append(frame.first_line)
     columns["kind"].append(_KIND_INDEX[frame.kind])
+    columns["glue"].append(int(is_interpreter(frame)))
 
 
 def frame_key(frame: StackFrame) -> tuple[object, ...]:
@@ -239,3 +260,22 @@ def _value_columns(
             columns["square"] = [square for _, square in rows.values()]
         out.append(columns)
     return out[0], out[1]
+
+
+def _timed_rows(
+    profile: Profile, node_ids: Sequence[int], parents: Sequence[int], kept: Sequence[int]
+) -> Iterator[Row]:
+    """The samples with the nodes of the page."""
+    places: dict[int, int] = {}
+    columns = zip(profile.timestamp_ns, profile.thread, profile.node, profile.value, strict=True)
+    for timestamp_ns, thread, leaf, value in columns:
+        place = places.get(leaf)
+        if place is None:
+            node = node_ids[leaf]
+            left_out = kept[node] < 0
+            while node >= 0 and kept[node] < 0:
+                node = parents[node]
+            node = kept[node] if node >= 0 else -1
+            place = places[leaf] = -2 - node if left_out else node
+        if value:
+            yield timestamp_ns, thread, place, value

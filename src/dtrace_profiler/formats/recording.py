@@ -136,6 +136,9 @@ class _Reader:
             time, process, thread, stack, nanoseconds = (int(word) for word in value)
             self._from_sampler = True
             self._sample(time, process, thread, (0, 0, 0, stack, 0), nanoseconds)
+        elif name == "lost":
+            time, count = value
+            self._builder.add_loss(_whole(time), _whole(count))
         elif name in ("meta", "end"):
             self._meta.update(value)
             self._ended = self._ended or name == "end"
@@ -237,4 +240,6 @@ def write(profile: Profile, file: BinaryIO) -> None:
         writer.fact("sample", [time, thread.process_id, thread.thread_id, node, value])
         if row % _ROWS_A_FLUSH == 0:
             writer.flush()
+    for time, count in profile.lost:
+        writer.fact("lost", [time, count])
     writer.end({"losses": dict(meta.losses), "notes": list(meta.notes)})
