@@ -48,14 +48,15 @@ ACTS = """async () => {
   const { tree } = page;
   for (let i = 0; i < 7; i++) {
     const child = tree.childrenOf(0)[i % tree.childrenOf(0).length];
-    await measure("zoom", () => page.change({ zoom: page.nameOf(child) }));
+    await measure("zoom", () => page.change({ zoom: page.view.nameOf(child) }));
     await measure("zoom out", () => page.change({ zoom: "" }));
     await measure("search", () => page.change({ search: i % 2 ? `function_${i}` : `/_.*${i}$/` }));
     await measure("all values anew", () => { tree.update(); page.graph.show(tree, 0); });
   }
   page.change({ search: "" });
   for (let i = 0; i < 3; i++) {
-    page.trees.clear();
+    page.view.trees.clear();
+    page.view.countedAs.clear();
     await measure("leaf first", () => page.change({ leafFirst: true }));
     await measure("root first", () => page.change({ leafFirst: false }));
   }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import collections
 import json
+import struct
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +14,32 @@ from dtrace_profiler.collector import Collector
 from dtrace_profiler.live.feed import Message
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Unit
+
+START_NS = 1_795_420_800_000_000_000
+Rows = dict[str, list[int]]
+
+
+def unpacked(times: dict[str, Any] | None, unit: Unit = "samples") -> Rows:
+    """The rows of `times` as a snapshot or a file has them."""
+    if times is None:
+        return {"slot": [], "thread": [], "node": [], "value": []}
+    count, packed = times["count"], zlib.decompress(base64.b64decode(times["packed"]))
+    value = "i" if unit == "samples" else "d"
+    numbers = struct.unpack(f"<{3 * count}i", packed[: 12 * count])
+    return {
+        "slot": list(numbers[:count]),
+        "thread": list(numbers[count : 2 * count]),
+        "node": list(numbers[2 * count :]),
+        "value": [int(number) for number in struct.unpack(f"<{count}{value}", packed[12 * count :])],
+    }
+
+
+def row_sums(rows: Rows) -> dict[tuple[int, int, int], int]:
+    """(slot, thread, node) → value."""
+    out = collections.Counter[tuple[int, int, int]]()
+    for slot, thread, node, value in zip(*(rows[name] for name in ("slot", "thread", "node", "value")), strict=True):
+        out[slot, thread, node] += value
+    return dict(out)
 
 
 @dataclass
@@ -27,7 +56,7 @@ class Source:
             engine="dtrace",
             unit=self.unit,
             frequency_hz=99,
-            start_ns=1_795_420_800_000_000_000,
+            start_ns=START_NS,
             duration_ns=1_234_567_890,
             target="./server",
             losses=dict(self.losses),
@@ -36,11 +65,19 @@ class Source:
     def profile(self) -> Profile:
         return self.collector.snapshot(self.meta())
 
-    def sample(self, *names: str, thread: int = 1, value: int = 1, count: int = 1) -> None:
-        frames = tuple(StackFrame(name, "app", kind=FrameKind.PYTHON) for name in names)
+    def sample(
+        self, *names: str, thread: int = 1, value: int = 1, count: int = 1, at_ms: int = 0, file: str = ""
+    ) -> None:
+        """`at_ms`: since `START_NS`, which is slot 0. `file`: of all frames, the first one in its line 1."""
+        frames = tuple(
+            StackFrame(name, "app", 0, file, line, 1, FrameKind.PYTHON)
+            if file
+            else StackFrame(name, "app", kind=FrameKind.PYTHON)
+            for line, name in enumerate(names, 1)
+        )
         node = self.collector.node(frames)
         for _ in range(count):
-            self.collector.add(self.collector.total, 1, thread, node, value, 10)
+            self.collector.add(START_NS + at_ms * 1_000_000, 1, thread, node, value, 10)
 
 
 class PageModel:
@@ -49,12 +86,14 @@ class PageModel:
     def __init__(self) -> None:
         self.seq: int | None = None
         self.data: dict[str, Any] = {}
+        self.rows: Rows = {}
 
     def take(self, messages: list[Message]) -> None:
         for message in messages:
             new = json.loads(message.data)
             if message.is_snapshot:
                 self.data = new
+                self.rows = unpacked(new["times"], new["meta"]["unit"])
             else:
                 assert self.seq is not None
                 assert message.seq == self.seq + 1, "a delta was left out"
@@ -67,7 +106,11 @@ class PageModel:
         for table in ("frames", "nodes", "values", "elided"):
             for name, column in new.get(table, {}).items():
                 data[table].setdefault(name, []).extend(column)
-        for name in ("threads", "meta", "elided_nodes"):
+        times = new.get("times", {})
+        for name, column in self.rows.items():
+            del column[: times.get("drop", 0)]
+            column += times.get(name, [])
+        for name in ("threads", "meta", "elided_nodes", "lost"):
             data[name] = new.get(name, data[name])
 
     def stacks(self, table: str = "values") -> dict[tuple[int, tuple[str, ...]], int]:

@@ -7,7 +7,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_sources import PageModel, Source
+from live_sources import START_NS, PageModel, Source, row_sums, unpacked
 
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.formats.page_data import page_data
@@ -15,8 +15,9 @@ from dtrace_profiler.live import feed as feed_module
 from dtrace_profiler.live.feed import Feed
 
 STACKS = st.lists(st.sampled_from("abcd"), min_size=1, max_size=4)
-SAMPLES = st.tuples(STACKS, st.integers(1, 3), st.integers(1, 5))
-Samples = list[tuple[list[str], int, int]]
+MOMENTS_MS = st.integers(0, 3000)
+SAMPLES = st.tuples(STACKS, st.integers(1, 3), st.integers(1, 5), MOMENTS_MS)
+Samples = list[tuple[list[str], int, int, int]]
 STEPS = st.lists(st.one_of(SAMPLES, st.just("tick"), st.just("look"), st.just("come")), max_size=40)
 
 
@@ -40,24 +41,23 @@ def test_every_page_holds_what_the_profiler_has(steps: list[object]) -> None:
             for page in pages:
                 page.take(feed.after(page.seq))
         else:
-            names, thread, count = step  # type: ignore[misc]
-            source.sample(*names, thread=thread, count=count)
+            names, thread, count, at_ms = step  # type: ignore[misc]
+            source.sample(*names, thread=thread, count=count, at_ms=1000 + at_ms)
     exported = page_data(source.profile())
     for page in pages:
         assert page.stacks() == truth(source)
+        assert row_sums(page.rows) == row_sums(unpacked(exported["times"]))
         assert page.data["threads"] == exported["threads"]
         assert len(page.data["nodes"]["parent"]) == len(exported["nodes"]["parent"])
 
 
 @given(st.lists(SAMPLES, max_size=20), st.integers(0, 5))
-def test_what_is_too_much_for_a_page_counts_for_the_callers(
-    samples: list[tuple[list[str], int, int]], most: int
-) -> None:
+def test_what_is_too_much_for_a_page_counts_for_the_callers(samples: Samples, most: int) -> None:
     source, page = Source(), PageModel()
     feed = Feed(source, max_nodes=most)
     page.take(feed.after(None))
-    for names, thread, count in samples:
-        source.sample(*names, thread=thread, count=count)
+    for names, thread, count, at_ms in samples:
+        source.sample(*names, thread=thread, count=count, at_ms=at_ms)
         feed.tick()
         page.take(feed.after(page.seq))
     assert len(page.data["nodes"]["parent"]) <= most
@@ -146,3 +146,50 @@ def test_samples_that_the_profile_has_dropped_are_still_shown() -> None:
         page.take(feed.after(page.seq))
     assert source.collector.expired
     assert sum(page.stacks().values()) == 40
+
+
+@given(st.lists(SAMPLES, min_size=1, max_size=30), st.integers(1, 12))
+def test_a_page_has_the_newest_times_that_the_server_has(samples: Samples, most: int) -> None:
+    source, first = Source(), PageModel()
+    feed = Feed(source, max_rows=most)
+    first.take(feed.after(None))
+    for names, thread, count, at_ms in samples:
+        source.sample(*names, thread=thread, count=count, at_ms=at_ms)
+        feed.tick()
+        first.take(feed.after(first.seq))
+        last = PageModel()
+        last.take(feed.after(None))
+        assert first.rows == last.rows
+        assert 0 < len(first.rows["slot"]) <= most
+        assert first.rows["slot"][-1] == at_ms // 20
+    assert sum(first.stacks().values()) == len(source.profile()), "the sums are of all"
+
+
+def test_nanoseconds_keep_each_sample_apart() -> None:
+    source, page = Source(unit="nanoseconds"), PageModel()
+    feed = Feed(source)
+    page.take(feed.after(None))
+    source.sample("main", value=3_000_000_007, count=2)
+    feed.tick()
+    page.take(feed.after(page.seq))
+    late = PageModel()
+    late.take(feed.after(None))
+    assert page.rows["value"] == late.rows["value"] == [3_000_000_007] * 2
+
+
+def test_losses_have_their_second() -> None:
+    source, page = Source(), PageModel()
+    feed = Feed(source)
+    page.take(feed.after(None))
+    source.sample("main", at_ms=500)
+    source.collector.lost(START_NS + 1_200_000_000, 3)
+    source.collector.lost(START_NS + 1_900_000_000, 4)
+    source.losses["drops"] = 7
+    feed.tick()
+    page.take(feed.after(page.seq))
+    assert page.data["lost"] == {"second": [1], "count": [7]}
+    source.losses["missed_ticks"] = 5  # an engine that does not say when
+    feed.tick()
+    feed.tick()
+    page.take(feed.after(page.seq))
+    assert sum(page.data["lost"]["count"]) == 12

@@ -137,7 +137,7 @@ def test_run_shows_it_and_keeps_it_until_ctrl_c() -> None:
         while "stays at" not in (line := process.stderr.readline()):
             assert line, lines
             lines.append(line)
-        assert line == f"dtrace-profiler: the live view stays at {match[1]} until Ctrl-C.\n"
+        assert line == f"dtrace-profiler: the live view stays at {match[1]} until its page is closed, or Ctrl-C.\n"
         assert event(match[1], '"live":"ended"')
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 7

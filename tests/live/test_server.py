@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from live_sources import PageModel, Source
+from live_sources import START_NS, PageModel, Source
 
 from dtrace_profiler.errors import UsageError
 from dtrace_profiler.formats import write_profile
 from dtrace_profiler.live.feed import Message
 from dtrace_profiler.live.server import LiveServer
+from dtrace_profiler.live.source_text import MAX_BYTES
 from dtrace_profiler.own_threads import OwnThreadIds
 
 WAIT_S = 30.0
@@ -243,6 +246,71 @@ def test_the_profile_of_now_can_be_saved(server: LiveServer, source: Source) -> 
     answer, body = Browser(server).get("/save/nothing")
     assert answer.status == 404
     assert b"nothing" in body
+
+
+def numbers_of_strings(server: LiveServer) -> dict[str, int]:
+    """As the page knows them."""
+    page = follow(Browser(server).stream(), lambda page: len(page.data["strings"]) > 2)
+    return {text: number for number, text in enumerate(page.data["strings"])}
+
+
+@pytest.mark.parametrize("name", ["dtrace", "html", "svg", "table", "speedscope", "trace", "json"])
+def test_every_format_can_be_saved(server: LiveServer, source: Source, name: str) -> None:
+    source.sample("main", "work", count=3)
+    page = follow(Browser(server).stream(), lambda page: bool(page.stacks()))
+    assert name in page.data["meta"]["saves"]
+    answer, body = Browser(server).get(f"/save/{name}")
+    assert answer.status == 200
+    assert b"work" in body
+
+
+def test_sources_are_those_of_the_profile(server: LiveServer, source: Source, tmp_path: Path) -> None:
+    path, other = tmp_path / "app.py", tmp_path / "other.py"
+    for file in (path, other):
+        file.write_text("import x\n\tr\u00e4t\n")
+    os.utime(path, ns=(START_NS - 1, START_NS - 1))
+    source.sample("main", "work", file=str(path))
+    numbers = numbers_of_strings(server)
+    answer, body = Browser(server).get(f"/source?file={numbers[str(path)]}")
+    assert answer.status == 200
+    assert json.loads(body) == {"lines": ["import x", "\tr\u00e4t"], "changed": False}
+    os.utime(path, ns=(START_NS + 1, START_NS + 1))
+    assert json.loads(Browser(server).get(f"/source?file={numbers[str(path)]}")[1])["changed"]
+    asked = [str(numbers["main"]), "99", "-1", "", str(other), f"../{other}", "1e0", "\u0661", "9" * 40]
+    for file in asked:
+        answer, body = Browser(server).get(f"/source?file={urllib.parse.quote(file)}")
+        assert answer.status == 404
+        assert body == b"The profile has no such file.\n"
+    assert Browser(server, allowed=False).get(f"/source?file={numbers[str(path)]}")[0].status == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("shadow", b"root:x", "no source file"),
+        ("pipe.py", None, "no source file"),
+        ("folder.py", "", "Is a directory"),
+        ("gone.py", "gone", "can't be read here: No such file"),
+        ("large.py", b"x" * (MAX_BYTES + 1), "larger than 4 MB"),
+        ("binary.c", b"a\0b", "no text"),
+        ("relative.py", "relative", "no source file"),
+    ],
+)
+def test_what_is_no_source_is_not_read(
+    server: LiveServer, source: Source, tmp_path: Path, name: str, content: object, why: str
+) -> None:
+    path = tmp_path / name
+    if content is None:
+        os.mkfifo(path)
+    elif content == "":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    shown = name if content == "relative" else str(path)
+    source.sample("main", file=shown)
+    answer, body = Browser(server).get(f"/source?file={numbers_of_strings(server)[shown]}")
+    assert answer.status == 404
+    assert why in body.decode()
 
 
 def test_it_ends_with_all_its_streams_and_threads(source: Source) -> None:

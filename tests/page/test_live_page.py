@@ -165,3 +165,50 @@ def test_a_file_has_neither_pause_nor_save(open_page: Callable[..., Page], sourc
     assert not page.locator("#pause").is_visible()
     assert not page.locator("#save").is_visible()
     assert "live" not in text(page, "#facts")
+
+
+def test_the_last_seconds_are_followed(open_live: Callable[..., Page], source: Source) -> None:
+    source.sample("main", "old", count=7, at_ms=500)
+    source.sample("main", "new", count=5, at_ms=20_000)
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 12")
+    page.locator("#last").select_option("10")
+    wait_for(page, f"{TOTAL} === 5")
+    assert page.url.endswith("#last=10")
+    source.sample("main", "newest", count=2, at_ms=25_000)
+    wait_for(page, f"{TOTAL} === 7")
+    source.sample("main", "newest", at_ms=31_000)
+    wait_for(page, f"{TOTAL} === 3")
+    page.locator("#last").select_option("0")
+    wait_for(page, f"{TOTAL} === 15")
+
+
+def test_a_range_grows_with_its_samples_and_then_stands(open_live: Callable[..., Page], source: Source) -> None:
+    source.sample("main", count=2, at_ms=500)
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 2")
+    page.evaluate("window.dtraceProfiler.page.change({ range: { from: 0, to: 3 } })")
+    source.sample("main", count=3, at_ms=2_500)
+    source.sample("main", count=4, at_ms=3_500)
+    wait_for(page, f"{TOTAL} === 5")
+    source.sample("main", count=6, at_ms=60_000)
+    wait_for(page, "window.dtraceProfiler.store.samples(null) === 15")
+    assert page.evaluate(TOTAL) == 5
+    late = open_live()
+    wait_for(late, f"{TOTAL} === 15")
+    late.evaluate("window.dtraceProfiler.page.change({ range: { from: 0, to: 3 } })")
+    assert late.evaluate(TOTAL) == 5, "whoever comes later has the same times"
+
+
+def test_the_source_of_a_function(open_live: Callable[..., Page], source: Source, tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_text("def main():\n\twork('</script>')\n")
+    source.sample("main", "work", file=str(path), count=3)
+    page = open_live()
+    wait_for(page, f"{TOTAL} === 3")
+    wait_for(page, "document.querySelector('#table tbody button')")
+    page.locator("#table tr", has_text="work").locator("button").click()
+    wait_for(page, "document.querySelector('#details .source')?.innerText.includes('script')")
+    assert "    work('</script>')" in page.locator("#details .source").inner_text()
+    assert "has changed since" in text(page, "#details")
+    path.unlink()

@@ -551,16 +551,33 @@ def test_deltas_give_the_tree_of_the_whole(open_page: OpenPage) -> None:
         """() => { const { store, page } = window.dtraceProfiler;
         const frame = store.strings.length;
         const delta = { seq: 1, strings: ["late"], frames: { name: [frame], module: [0], file: [0], line: [1],
-          first_line: [1], kind: [0] }, nodes: { parent: [0], frame: [store.frameCount] },
+          first_line: [1], kind: [0], glue: [0] }, nodes: { parent: [0], frame: [store.frameCount] },
           values: { thread: [0, 0], node: [store.nodeCount, store.values.node.data[0]], value: [7, 3] } };
         const node = store.values.node.data[0];
         const before = page.tree.self[page.tree.ofNode.data[node]];
         const taken = [store.apply(delta), store.apply(delta), store.apply({ seq: 0, strings: ["old"] })];
         page.functions.extend(); page.tree.update();
-        const fresh = new page.tree.constructor(store, page.functions, page.tree.view);
+        const fresh = new page.tree.constructor(store, page.functions, page.tree.shape, page.tree.counts);
         const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
         return { taken, added: page.tree.self[page.tree.ofNode.data[node]] - before, total: page.tree.total[0],
           same: same([...fresh.total], [...page.tree.total]) && same([...fresh.children], [...page.tree.children]) };
         }"""
     )
     assert result == {"taken": [True, False, False], "added": 3, "total": shop().total + 10, "same": True}
+
+
+def test_what_is_asked_between_a_delta_and_its_picture(open_page: OpenPage) -> None:
+    """A key or a click may come at any time: new functions must not be taken for others."""
+    page = open_page(shop())
+    result = page.evaluate(
+        """() => { const { store, page } = window.dtraceProfiler;
+        const name = store.strings.length;
+        page.grow({ seq: 1, strings: ["late"], frames: { name: [name], module: [0], file: [0], line: [1],
+          first_line: [1], kind: [0], glue: [0] }, nodes: { parent: [-1], frame: [store.frameCount] },
+          values: { thread: [0], node: [store.nodeCount], value: [7] } });
+        const { now } = page.view.sums();
+        const { tree, functions } = page.view;
+        const late = functions.list.findIndex((fn) => fn.name === "late");
+        return [now.total[late], tree.fn.data[tree.ofNode.data[store.nodeCount - 1]] === late]; }"""
+    )
+    assert result == [7, True]

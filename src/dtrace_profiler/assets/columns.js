@@ -38,6 +38,13 @@ export class Column {
     if (count < this.length) this.data.fill(0, count, this.length);
     this.length = count;
   }
+
+  /** Without the first so many.
+   * @param {number} count */
+  drop(count) {
+    this.data.copyWithin(0, count, this.length);
+    this.length -= Math.min(count, this.length);
+  }
 }
 
 /** Finds the row of two columns that holds a pair. The rows themselves live in the columns given. */

@@ -1,7 +1,7 @@
 // Frames put together to functions (or kept apart by line): what a box of the graph and a row of the table stand for.
 
 import { Column } from "./columns.js";
-import { KINDS, shadeOf } from "./palette.js";
+import { KINDS, SHADES, shadeOf } from "./palette.js";
 import { shown } from "./text.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -9,6 +9,7 @@ import { shown } from "./text.js";
 /** @typedef {"function" | "line"} By */
 
 /** @typedef {object} ProfiledFunction
+ * @property {number} frame the first of its frames: what an address calls it
  * @property {string} name as it is
  * @property {string} module
  * @property {string} file
@@ -17,6 +18,7 @@ import { shown } from "./text.js";
  * @property {string} label `name`, safe to show
  * @property {string} moduleLabel `module`, safe to show
  * @property {number} shade
+ * @property {number} colour kind and shade in one
  * @property {string} [lowered] for the search
  */
 
@@ -54,8 +56,10 @@ export class Functions {
       let id = this.ids.get(key);
       if (id === undefined) {
         id = this.list.length;
+        const shade = shadeOf(strings[module], strings[name]);
         this.ids.set(key, id);
         this.list.push({
+          frame,
           name: strings[name],
           module: strings[module],
           file: strings[file],
@@ -63,7 +67,8 @@ export class Functions {
           kind: KINDS[kind],
           label: shown(strings[name]) + (this.by === "line" && line ? `:${line}` : ""),
           moduleLabel: shown(strings[module]),
-          shade: shadeOf(strings[module], strings[name]),
+          shade,
+          colour: kind * SHADES + shade,
         });
         this.ranks = null;
       } else if (line && (!this.list[id].line || line < this.list[id].line)) {
@@ -71,6 +76,11 @@ export class Functions {
       }
       this.ofFrame.push(id);
     }
+  }
+
+  /** The function that an address means, -1 for none. @param {number} frame */
+  called(frame) {
+    return frame >= 0 && frame < this.ofFrame.length ? this.ofFrame.data[frame] : -1;
   }
 
   /** Function → its place in the order of names. */

@@ -159,7 +159,7 @@ export class GraphView {
     this.#revealRow(this.tree.depth.data[node]);
     this.#placeFocus();
     const box = this.layout.boxOf(this.tree, node);
-    this.#look({ node, above: this.tree.parent.data[node], value: this.tree.total[node] }, this.#rectOf(box), true);
+    this.#look({ node, above: this.tree.parent.data[node], value: this.tree.width[node] }, this.#rectOf(box), true);
   }
 
   /** The boxes that are drawn, in the order of depth and then from left to right: for tests and for stepping through
@@ -182,7 +182,7 @@ export class GraphView {
   #rangeOf(node) {
     const tree = /** @type {CallTree} */ (this.tree);
     const from = tree.startOf(node);
-    return { from, to: from + tree.total[node] };
+    return { from, to: from + tree.width[node] };
   }
 
   #measure() {
@@ -263,7 +263,7 @@ export class GraphView {
   }
 
   #placeFocus() {
-    const shown = this.tree && document.activeElement === this.host && this.tree.total[0] > 0;
+    const shown = this.tree && document.activeElement === this.host && this.tree.width[0] > 0;
     this.#place(this.focusMark, shown && this.tree ? this.layout.boxOf(this.tree, this.focused) : -1);
   }
 
@@ -351,7 +351,7 @@ export class GraphView {
     this.#place(this.hoverMark, box);
     const node = this.layout.node.data[box];
     const perPixel = (this.range.to - this.range.from) / this.renderer.width;
-    const value = node === ELIDED ? this.layout.width.data[box] * perPixel : this.tree.total[node];
+    const value = node === ELIDED ? this.layout.width.data[box] * perPixel : this.tree.width[node];
     this.#look({ node, above: this.layout.above.data[box], value }, new DOMRect(event.clientX, event.clientY, 0, 0));
   }
 
@@ -382,7 +382,7 @@ export class GraphView {
     for (let box = layout.rows[row]; box < layout.rows[row + 1]; box++) {
       const node = layout.node.data[box];
       if (node === ELIDED || tree.parent.data[node] !== this.focused) continue;
-      if (widest < 0 || tree.total[node] > tree.total[widest]) widest = node;
+      if (widest < 0 || tree.width[node] > tree.width[widest]) widest = node;
     }
     return widest;
   }

@@ -74,11 +74,11 @@ export class Layout {
  */
 export function layOut(tree, { from, to, width, narrowest }) {
   const layout = new Layout();
-  if (!(tree.total[0] > 0) || !(to > from) || !(width > 0)) return layout;
+  if (!(tree.width[0] > 0) || !(to > from) || !(width > 0)) return layout;
   const scale = width / (to - from);
-  layout.push(0, -1, -from * scale, tree.total[0] * scale);
+  layout.push(0, -1, -from * scale, tree.width[0] * scale);
   layout.rows.push(1);
-  const { total, elided, children, childStart } = tree;
+  const { width: values, elidedWidth: elided, children, childStart } = tree;
   let begin = 0;
   let end = 1;
   while (begin < end) {
@@ -90,7 +90,7 @@ export function layOut(tree, { from, to, width, narrowest }) {
       const last = childStart[node + 1];
       for (let at = childStart[node]; at < last && x < width - EDGE; at++) {
         const child = children[at];
-        const wide = total[child] * scale;
+        const wide = values[child] * scale;
         const left = x + wide <= EDGE;
         if (left || wide < narrowest) {
           narrow = left ? 0 : narrow + wide;

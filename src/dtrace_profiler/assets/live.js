@@ -10,8 +10,6 @@ import { element, part } from "./dom.js";
  * @property {(delta: Delta) => void} grow what is new
  * @property {(text: string) => void} say how the connection is, in words; empty: well */
 
-const SAVED = ["html", "svg", "folded"];
-
 /** Follows the profiler that this page came from. The browser connects again by itself, and says how far we are.
  * @param {Follower} follower
  * @returns {EventSource} */
@@ -21,7 +19,9 @@ export function follow(follower) {
   const stream = new EventSource("events");
   stream.addEventListener("snapshot", (event) => {
     follower.say("");
-    follower.begin(JSON.parse(event.data));
+    const snapshot = JSON.parse(event.data);
+    makeSaveMenu(snapshot.meta.saves ?? []);
+    follower.begin(snapshot);
   });
   stream.addEventListener("delta", (event) => {
     follower.say("");
@@ -32,13 +32,23 @@ export function follow(follower) {
       ? "The profiler has ended. What it had found stays here."
       : "The profiler does not answer; trying again.");
   });
-  makeSaveMenu();
   return stream;
 }
 
-function makeSaveMenu() {
-  const menu = part("save", HTMLElement);
-  menu.hidden = false;
-  part("save-list", HTMLElement).replaceChildren(...SAVED.map((name) =>
+/** @param {string[]} formats */
+function makeSaveMenu(formats) {
+  part("save", HTMLElement).hidden = formats.length === 0;
+  part("save-list", HTMLElement).replaceChildren(...formats.map((name) =>
     element("a", { href: `save/${name}`, download: `profile.${name}` }, name)));
+}
+
+/** The text of a file of the profile. @param {number} file index of a string
+ * @returns {Promise<import("./details.js").Source>} */
+export async function loadSource(file) {
+  try {
+    const answer = await fetch(`source?file=${file}`);
+    return answer.ok ? await answer.json() : { missing: (await answer.text()).trim() };
+  } catch {
+    return { missing: "The profiler does not answer." };
+  }
 }

@@ -1,47 +1,44 @@
 // The page: its state, and how the parts hang together.
 //
 // The state (what an address holds) changes in one place, `Page.change`; what has to be made anew follows from what
-// changed. Data comes from the element `profile-data` of an exported file.
+// changed. Data comes from the element `profile-data` of an exported file, or as a stream from a running profiler.
 
 import { fromAddress, initialState, toAddress } from "./address.js";
+import { makeLegend, makeThreads, showControls, showFilters, threadName } from "./controls.js";
+import { describe, shareText, stackText } from "./describe.js";
+import { Details } from "./details.js";
 import { element, part, takesText } from "./dom.js";
-import { Functions } from "./functions.js";
 import { GraphView } from "./graph.js";
-import { ELIDED } from "./layout.js";
-import { follow } from "./live.js";
-import { KINDS, KIND_NAMES, PALETTES } from "./palette.js";
+import { follow, loadSource } from "./live.js";
+import { KINDS } from "./palette.js";
 import { matching, parseQuery } from "./search.js";
 import { emptiness, showStatus } from "./status.js";
 import { Store } from "./store.js";
 import { FunctionTable } from "./table.js";
-import { errorText, integer, percent, quantity, shown, standardError } from "./text.js";
+import { integer, percent, quantity } from "./text.js";
+import { Theme } from "./theme.js";
+import { Timeline } from "./timeline.js";
+import { RangeCounts } from "./times.js";
 import { Tooltip } from "./tooltip.js";
-import { CallTree } from "./tree.js";
+import { View } from "./view.js";
 
 /** @typedef {import("./address.js").State} State */
 /** @typedef {import("./palette.js").Kind} Kind */
 /** @typedef {import("./graph.js").Spot} Spot */
-/** @typedef {import("./tooltip.js").Description} Description */
 
-const THEME_KEY = "dtrace-profiler.theme";
 const SLOW_MS = 1000;
+const MOST_LANES = 64;
+const MOST_CRUMBS = 40;
 
 class Page {
-  /** @param {Store} store */
-  constructor(store) {
+  /** @param {Store} store @param {boolean} live */
+  constructor(store, live) {
     this.store = store;
     /** @type {State} */
     this.state = initialState();
-    /** @type {"light" | "dark"} */
-    this.theme = "light";
-    this.functions = new Functions(store, "function");
-    /** @type {Map<string, CallTree>} trees by what they are made of */
-    this.trees = new Map();
-    this.tree = this.#treeOf(false);
+    this.view = new View(store, this.state);
     /** @type {Uint8Array | null} */
     this.matches = null;
-    /** @type {import("./tree.js").FunctionSums | null} */
-    this.sums = null;
     this.tableFrame = 0;
     /** Whether the picture is held still, and whether it lacks something that has come. */
     this.paused = false;
@@ -52,29 +49,52 @@ class Page {
     this.toldAt = 0;
     this.tooltip = new Tooltip(part("tip", HTMLElement));
     this.graph = new GraphView(part("graph", HTMLElement), {
-      zoom: (node) => this.change({ zoom: this.nameOf(node) }),
+      zoom: (node) => this.change({ zoom: this.view.nameOf(node) }),
       look: (spot, at, byKey) => this.#look(spot, at, byKey),
     });
+    this.timeline = new Timeline(part("time-plot", HTMLElement), (range, compare) => this.#chooseRange(range, compare));
     this.table = new FunctionTable(
       part("table", HTMLTableElement), part("summary", HTMLElement), part("more", HTMLButtonElement),
       { sort: (columns) => this.change({ columns }), choose: (fn) => this.#choose(fn) },
     );
+    this.details = new Details({
+      choose: (fn) => this.#choose(fn),
+      focus: (fn, leafFirst) => this.#focusOn(fn, leafFirst),
+      hide: (fn) => this.#hide(fn),
+      close: () => this.change({ chosen: -1 }),
+    }, live ? loadSource : null);
+    this.theme = new Theme((theme) => this.#showTheme(theme));
     this.#listen();
   }
 
+  get tree() {
+    return this.view.tree;
+  }
+
+  get functions() {
+    return this.view.functions;
+  }
+
   start() {
-    this.#chooseTheme();
+    this.theme.choose();
     this.#makeLegend();
     this.#makeThreads();
     this.#apply(fromAddress(location.hash), true);
     this.#showStatus();
+    // The times come after the first picture.
+    const { store } = this;
+    store.timed.then(() => {
+      if (this.store !== store) return;
+      if (this.view.range) this.#apply(this.state, true);
+      else this.#showTime();
+    });
   }
 
   #showStatus() {
     showStatus(
       { title: part("title", HTMLElement), facts: part("facts", HTMLElement), losses: part("losses", HTMLElement),
         notes: part("notes", HTMLElement) },
-      this.store, this.#wholeTotal(),
+      this.store, this.view.whole(),
     );
   }
 
@@ -92,9 +112,7 @@ class Page {
    * @param {Store} store */
   renew(store) {
     this.store = store;
-    this.functions = new Functions(store, this.state.by);
-    this.trees.clear();
-    this.sums = null;
+    this.view = new View(store, this.state);
     this.start();
   }
 
@@ -115,18 +133,14 @@ class Page {
   #follow() {
     this.following = 0;
     this.behind = false;
-    const { functions, store, tree } = this;
-    const known = functions.length;
-    functions.extend();
-    for (const [key, other] of this.trees) if (other !== tree) this.trees.delete(key);
-    tree.update();
-    this.sums = null;
+    const known = this.functions.length;
+    this.view.grow();
     this.graph.rootLabel = this.#rootLabel();
-    if (functions.length > known || this.matches) this.#search();
+    if (this.functions.length > known || this.matches) this.#search();
     this.graph.grown();
     this.#showEmptiness();
     const now = performance.now();
-    if (now - this.toldAt < SLOW_MS && store.meta.live === "running") {
+    if (now - this.toldAt < SLOW_MS && this.store.meta.live === "running") {
       if (!this.telling) this.telling = setTimeout(() => this.#tell(), SLOW_MS - (now - this.toldAt));
       return;
     }
@@ -142,7 +156,8 @@ class Page {
     this.#showStatus();
     if (!part("threads", HTMLDetailsElement).open) this.#makeThreads();
     this.#makeLegend();
-    this.#showControls();
+    showControls(this.state, store);
+    this.#showTime();
     this.#showPath(this.graph.zoomed);
     this.#showTable();
     if (store.meta.live === "ended") part("pause", HTMLElement).hidden = true;
@@ -152,8 +167,7 @@ class Page {
 
   /** Changes a part of the state, the address, and what is shown. @param {Partial<State>} change */
   change(change) {
-    const before = this.state;
-    this.#apply({ ...before, ...change }, false);
+    this.#apply({ ...this.state, ...change }, false);
     const address = `#${toAddress(this.state)}`;
     if (address === (location.hash || "#")) return;
     // A zoom can be gone back from; all else replaces the address.
@@ -168,94 +182,73 @@ class Page {
   /** @param {State} state @param {boolean} all */
   #apply(state, all) {
     const before = this.state;
+    const zoomedBefore = this.graph.zoomed;
     this.state = state;
-    const { functions } = this;
-    if (state.by !== functions.by) {
-      this.functions = new Functions(this.store, state.by);
-      this.trees.clear();
-    }
-    const tree = this.#treeOf(state.leafFirst);
-    const newTree = tree !== this.tree || all;
-    this.tree = tree;
+    const treeBefore = this.tree;
+    const countedBefore = this.view.countedAs.get(treeBefore);
+    this.view.apply(state);
+    const { tree } = this;
+    const newTree = tree !== treeBefore || this.graph.tree !== tree || all;
+    const newCounts = newTree || this.view.countedAs.get(tree) !== countedBefore;
     if (newTree && before.leafFirst !== state.leafFirst && before.zoom === state.zoom) this.state.zoom = "";
-    const searched = all || newTree || state.search !== before.search;
+    const searched = newCounts || state.search !== before.search;
     if (searched) this.#search();
-    const zoomed = this.nodeOf(this.state.zoom);
+    const zoomed = this.view.nodeOf(this.state.zoom);
     this.graph.rootLabel = this.#rootLabel();
     if (newTree) this.graph.show(tree, zoomed);
     else if (zoomed !== this.graph.zoomed) this.graph.zoomTo(zoomed);
+    else if (newCounts) this.graph.grown();
     this.graph.setShape(state.flames);
-    if (newTree || zoomed !== this.nodeOf(before.zoom) || all) this.#showPath(zoomed);
-    this.#showControls();
+    if (newCounts || zoomed !== zoomedBefore) this.#showPath(zoomed);
+    showControls(state, this.store);
+    showFilters(state, this.functions, (change) => this.change(change));
     this.#showEmptiness();
-    if (newTree || searched || state.columns !== before.columns) this.#showTable();
-  }
-
-  /** The tree of the present state, made where it is not there yet. @param {boolean} leafFirst */
-  #treeOf(leafFirst) {
-    const { hidden, threads, order } = this.state;
-    const key = [leafFirst, order, KINDS.filter((kind) => hidden.has(kind)), threads ? [...threads].sort() : "all"]
-      .join("|");
-    let tree = this.trees.get(key);
-    if (!tree) {
-      if (this.trees.size >= 6) this.trees.clear();
-      tree = new CallTree(this.store, this.functions, { leafFirst, hidden, threads, order });
-      this.trees.set(key, tree);
-    }
-    return tree;
-  }
-
-  /** What an address calls a node: a node of the profile's that it was made for, and leaf first how far above that.
-   * @param {number} node */
-  nameOf(node) {
-    if (node <= 0) return "";
-    const origin = this.tree.origin.data[node];
-    return this.state.leafFirst ? `${origin}.${this.tree.depth.data[node]}` : `${origin}`;
-  }
-
-  /** The node that an address means, 0 where there is none any more. @param {string} name */
-  nodeOf(name) {
-    if (!name) return 0;
-    const [origin, steps] = name.split(".").map(Number);
-    const { tree, store } = this;
-    if (origin >= store.nodeCount || (steps !== undefined) !== this.state.leafFirst) return 0;
-    let node = tree.ofNode.data[origin];
-    if (steps === undefined) return node;
-    while (node > 0 && tree.depth.data[node] > steps) node = tree.parent.data[node];
-    return Math.max(0, node);
-  }
-
-  // Numbers
-
-  #wholeTotal() {
-    let total = 0;
-    for (const values of [this.store.values, this.store.elided]) {
-      for (let row = 0; row < values.length; row++) total += values.value.data[row];
-    }
-    return total;
-  }
-
-  /** A share of all that is shown, and its error, as text. @param {number} value @param {number} weight
-   * @returns {[string, string]} */
-  #share(value, weight) {
-    const whole = this.tree.total[0];
-    const share = whole > 0 ? value / whole : 0;
-    return [percent(share), errorText(standardError(value, weight, whole, this.tree.totalWeight[0]))];
-  }
-
-  #sums() {
-    const tree = this.#treeOf(false);
-    if (!this.sums || this.summed !== tree) {
-      this.sums = tree.byFunction();
-      /** @type {CallTree | undefined} */
-      this.summed = tree;
-    }
-    return this.sums;
+    if (newCounts || state.face !== before.face) this.#showTime();
+    if (all || (state.range !== before.range && !part("threads", HTMLDetailsElement).open)) this.#makeThreads();
+    if (searched || state.columns !== before.columns || state.chosen !== before.chosen) this.#showTable();
   }
 
   #rootLabel() {
-    const total = this.tree.total[0];
-    return `${this.state.leafFirst ? "all, by the function on CPU" : "all"} · ${quantity(total, this.store.meta.unit)}`;
+    const { tree, state, store } = this;
+    const { total, before } = tree;
+    const label = state.focus >= 0
+      ? `${state.leafFirst ? "callers of" : "from"} ${this.functions.list[this.functions.called(state.focus)]?.label ?? ""}`
+      : state.leafFirst ? "all, by the function on CPU" : "all";
+    const amount = (/** @type {number} */ value) => quantity(value, store.meta.unit);
+    return before ? `${label} · A: ${amount(total[0])}, B: ${amount(before.total[0])}` : `${label} · ${amount(total[0])}`;
+  }
+
+  // Time
+
+  /** @param {import("./times.js").Range} range @param {boolean} compare */
+  #chooseRange(range, compare) {
+    if (compare && this.state.range) this.change({ than: range });
+    else this.change({ range, last: 0 });
+    this.#compareNext(false);
+  }
+
+  /** Whether the next range that is chosen is the one to compare with. @param {boolean} compare */
+  #compareNext(compare) {
+    this.timeline.comparing = compare && this.state.range !== null;
+    part("compare", HTMLButtonElement).setAttribute("aria-pressed", String(this.timeline.comparing));
+    if (compare) {
+      part("time-told", HTMLElement).textContent = this.state.range
+        ? "Choose the range to compare with." : "Choose a range first, then the one to compare with.";
+    }
+  }
+
+  #showTime() {
+    const { store, state, view } = this;
+    const { times } = store;
+    // Room for it from the first: else the graph would jump when the times are there.
+    const there = times.length > 0 || times.waiting !== null;
+    part("time", HTMLElement).hidden = !there;
+    if (!there) return;
+    const totals = store.threads.map((thread, index) => ({ thread, index })).filter(({ index }) => !state.threads || state.threads.has(index))
+      .sort((a, b) => b.thread.samples - a.thread.samples || a.index - b.index);
+    const lanes = totals.slice(0, MOST_LANES).map(({ thread, index }) => ({ index, label: threadName(thread) }));
+    this.timeline.show({ times, lost: store.lost, face: state.face, lanes, threads: state.threads, range: view.range,
+      than: state.range && state.than, firstSecond: times.firstSecond }, view.endS);
   }
 
   // Search
@@ -274,7 +267,7 @@ class Page {
       found.title = query.error;
     } else if (this.matches) {
       const { value, weight } = this.tree.sumOf(this.matches);
-      found.textContent = this.#share(value, weight).join(" ");
+      found.textContent = shareText(this.tree, value, weight).join(" ");
       found.title = "Share of samples with a match anywhere on the stack, and its standard error in percentage points";
     } else {
       found.textContent = "";
@@ -294,10 +287,42 @@ class Page {
     this.graph.focusOn(found[next]);
   }
 
-  /** A function of the table was chosen. @param {number} fn */
+  // Functions
+
+  /** A function was chosen: it is found in the graph, and told about. Chosen again, no more. @param {number} fn */
   #choose(fn) {
-    const search = `"${this.functions.list[fn].name}"`;
-    this.change({ search: this.state.search === search ? "" : search });
+    const { frame, name } = this.functions.list[fn];
+    const search = `"${name}"`;
+    if (this.state.search === search && this.state.chosen === frame) this.change({ search: "", chosen: -1 });
+    else this.change({ search, chosen: frame });
+  }
+
+  /** @param {number} fn @param {boolean} leafFirst */
+  #focusOn(fn, leafFirst) {
+    this.change({ focus: this.functions.list[fn].frame, leafFirst, zoom: "" });
+  }
+
+  /** @param {number} fn */
+  #hide(fn) {
+    const { frame } = this.functions.list[fn];
+    this.change({ without: new Set([...this.state.without, frame]), chosen: -1, search: "", zoom: "" });
+  }
+
+  /** The function that keys mean: of the box with the focus. */
+  get #function() {
+    const { focused } = this.graph;
+    return focused > 0 && focused < this.tree.length ? this.tree.fn.data[focused] : -1;
+  }
+
+  async #copyStack() {
+    if (this.graph.focused <= 0) return;
+    const spoken = part("spoken", HTMLElement);
+    try {
+      await navigator.clipboard.writeText(stackText(this.view, this.graph.focused));
+      spoken.textContent = part("time-told", HTMLElement).textContent = "The stack is in the clipboard.";
+    } catch {
+      spoken.textContent = part("time-told", HTMLElement).textContent = "The browser does not let this page copy.";
+    }
   }
 
   // What is shown
@@ -308,58 +333,12 @@ class Page {
       this.tooltip.hide();
       return;
     }
-    const what = this.describe(spot);
-    this.tooltip.show(what, at, this.theme);
+    const what = describe(this.view, spot, this.graph.zoomed);
+    this.tooltip.show(what, at, this.theme.name);
     if (byKey) {
       const numbers = what.rows.map(([label, share, error]) => `${label} ${share} ${error}`).join(", ");
       part("spoken", HTMLElement).textContent = `${what.name}. ${numbers}. Depth ${this.tree.depth.data[spot.node]}.`;
     }
-  }
-
-  /** @param {Spot} spot @returns {Description} */
-  describe({ node, above, value }) {
-    const { tree, store } = this;
-    const whole = tree.total[0];
-    const { unit } = store.meta;
-    /** @type {(label: string, value: number, weight: number) => [string, string, string, string]} */
-    const row = (label, v, w) => [label, ...this.#share(v, w), quantity(v, unit)];
-    if (node === ELIDED) {
-      const left = tree.elided[above];
-      return {
-        name: "Functions too narrow to draw", module: "", place: "", kind: null, shade: 0,
-        rows: [["Together", percent(value / whole), "", unit === "samples" ? `≈ ${quantity(value, unit)}` : ""]],
-        remark: left > 0
-          ? `${percent(left / whole)} is left out of this file because of its size.`
-          : "Zoom into the frame they belong to.",
-      };
-    }
-    if (node === 0) {
-      return { name: "all", module: "", place: "", kind: null, shade: 0,
-        rows: [["Total", "100.0 %", "", quantity(whole, unit)]], remark: "" };
-    }
-    const fn = this.functions.list[tree.fn.data[node]];
-    const rows = [row(this.state.leafFirst ? "Here" : "Total", tree.total[node], tree.totalWeight[node])];
-    if (!this.state.leafFirst) rows.push(row("Self", tree.self[node], tree.selfWeight[node]));
-    const zoomed = this.graph.zoomed;
-    if (zoomed > 0 && zoomed !== node && tree.total[zoomed] >= tree.total[node]) {
-      const error = standardError(tree.total[node], tree.totalWeight[node], tree.total[zoomed], tree.totalWeight[zoomed]);
-      rows.push(["Of the zoomed", percent(tree.total[node] / tree.total[zoomed]), errorText(error), ""]);
-    }
-    const { total, totalWeight } = this.#sums();
-    const everywhere = total[tree.fn.data[node]];
-    if (everywhere > tree.total[node] * (1 + 1e-9)) {
-      rows.push(row("In all places", everywhere, totalWeight[tree.fn.data[node]]));
-    }
-    const file = shown(fn.file);
-    return {
-      name: fn.label,
-      module: fn.moduleLabel,
-      place: file ? (fn.line ? `${file}:${fn.line}` : file) : "",
-      kind: fn.kind,
-      shade: fn.shade,
-      rows,
-      remark: "",
-    };
   }
 
   /** @param {number} zoomed */
@@ -367,23 +346,22 @@ class Page {
     const nav = part("path", HTMLElement);
     const path = this.tree.pathTo(zoomed);
     const list = element("ol");
-    const most = 40;
-    const shownPath = path.length > most ? [path[0], -1, ...path.slice(1 - most)] : path;
+    const shownPath = path.length > MOST_CRUMBS ? [path[0], -1, ...path.slice(1 - MOST_CRUMBS)] : path;
     for (const node of shownPath) {
       if (node < 0) {
-        list.append(element("li", {}, `… ${integer(path.length - most)} frames …`));
+        list.append(element("li", {}, `… ${integer(path.length - MOST_CRUMBS)} frames …`));
         continue;
       }
       const label = node === 0 ? "all" : this.functions.list[this.tree.fn.data[node]].label;
       const last = node === zoomed;
       const button = element("button", { type: "button", "aria-current": last ? "true" : false, title: label },
         element("bdi", {}, label));
-      button.addEventListener("click", () => this.change({ zoom: this.nameOf(node) }));
+      button.addEventListener("click", () => this.change({ zoom: this.view.nameOf(node) }));
       list.append(element("li", {}, button));
     }
     nav.replaceChildren(list);
     if (zoomed > 0) {
-      const share = this.tree.total[zoomed] / this.tree.total[0];
+      const share = this.tree.total[0] > 0 ? this.tree.total[zoomed] / this.tree.total[0] : 0;
       const reset = element("button", { type: "button", class: "reset", title: "Back to all (Esc)" }, "Reset zoom");
       reset.addEventListener("click", () => this.change({ zoom: "" }));
       nav.append(element("span", { class: "path-share" }, percent(share)), reset);
@@ -391,32 +369,10 @@ class Page {
     list.scrollLeft = list.scrollWidth;
   }
 
-  #showControls() {
-    const { state } = this;
-    /** @type {[string, string][]} */
-    const radios = [["direction", state.leafFirst ? "leaf-first" : "root-first"],
-      ["shape", state.flames ? "flames" : "icicles"]];
-    for (const [name, value] of radios) {
-      for (const input of document.querySelectorAll(`input[name="${name}"]`)) {
-        if (input instanceof HTMLInputElement) input.checked = input.value === value;
-      }
-    }
-    part("order", HTMLSelectElement).value = state.order;
-    part("by", HTMLSelectElement).value = state.by;
-    for (const button of part("legend", HTMLElement).querySelectorAll("button")) {
-      const kind = /** @type {Kind} */ (button.dataset.kind);
-      button.setAttribute("aria-pressed", String(!state.hidden.has(kind)));
-    }
-    const { threads } = state;
-    for (const input of part("thread-list", HTMLElement).querySelectorAll("input")) {
-      input.checked = !threads || threads.has(Number(input.value));
-    }
-    const summary = part("threads", HTMLElement).querySelector("summary");
-    if (summary) summary.textContent = threads ? `Threads ${threads.size}/${this.store.threads.length}` : "Threads";
-  }
-
   #showEmptiness() {
-    const lines = emptiness(this.store, this.tree.total[0], this.state.threads !== null);
+    const { state } = this;
+    const filter = this.view.range ? "range" : state.focus >= 0 ? "focus" : state.threads ? "threads" : "";
+    const lines = this.store.times.waiting ? [] : emptiness(this.store, this.tree.width[0], filter);
     const empty = part("empty", HTMLElement);
     empty.hidden = lines.length === 0;
     empty.replaceChildren(...lines.map((line, at) => element(at ? "p" : "h2", {}, line)));
@@ -430,68 +386,43 @@ class Page {
 
   #fillTable() {
     this.tableFrame = 0;
+    const { tree, now, before } = this.view.sums();
     this.table.show(
-      { functions: this.functions, sums: this.#sums(), whole: this.tree.total[0],
-        wholeWeight: this.tree.totalWeight[0], matches: this.matches, theme: this.theme },
+      { functions: this.functions, sums: now, whole: tree.total[0], wholeWeight: tree.totalWeight[0],
+        before: before && tree.before
+          ? { sums: before, whole: tree.before.total[0], wholeWeight: tree.before.totalWeight[0] } : null,
+        matches: this.matches, theme: this.theme.name },
       this.state.columns,
     );
+    this.details.show(tree, this.functions.called(this.state.chosen), this.theme.name);
+  }
+
+  /** @param {"light" | "dark"} theme */
+  #showTheme(theme) {
+    this.graph.setTheme(theme);
+    this.timeline.setTheme(theme);
+    this.#makeLegend();
+    showControls(this.state, this.store);
+    if (this.table.data) this.#showTable();
   }
 
   // Controls
 
-  #chooseTheme() {
-    let kept = null;
-    try {
-      kept = localStorage.getItem(THEME_KEY);
-    } catch {
-      // No storage for files in this browser: the system's choice holds.
-    }
-    const system = window.matchMedia("(prefers-color-scheme: dark)");
-    this.setTheme(kept === "dark" || kept === "light" ? kept : system.matches ? "dark" : "light");
-    if (!kept) system.addEventListener("change", () => this.setTheme(system.matches ? "dark" : "light"));
-  }
-
-  /** @param {"light" | "dark"} theme */
-  setTheme(theme) {
-    this.theme = theme;
-    document.documentElement.dataset.theme = theme;
-    this.graph.setTheme(theme);
-    this.#makeLegend();
-    this.#showControls();
-    if (this.table.data) this.#showTable();
-  }
-
-  #toggleTheme() {
-    this.setTheme(this.theme === "dark" ? "light" : "dark");
-    try {
-      localStorage.setItem(THEME_KEY, this.theme);
-    } catch {
-      // As above.
-    }
-  }
-
   #makeLegend() {
-    const { store, theme } = this;
-    const present = new Set(store.frames.kind.data.subarray(0, store.frameCount));
-    const legend = part("legend", HTMLElement);
-    const buttons = KINDS.filter((_, kind) => present.has(kind)).map((kind) => {
-      const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
-      swatch.style.background = PALETTES[theme].shades[kind][2];
-      const key = KINDS.indexOf(kind) + 1;
-      const button = element("button",
-        { type: "button", "data-kind": kind, "aria-pressed": "true", title: `Hide or show ${kind} frames (${key})` },
-        swatch, KIND_NAMES[kind]);
-      button.addEventListener("click", () => this.#toggleKind(kind));
-      for (const [event, only] of /** @type {[string, Kind | null][]} */ (
-        [["pointerenter", kind], ["focus", kind], ["pointerleave", null], ["blur", null]])) {
-        button.addEventListener(event, () => {
-          this.graph.onlyKind = only && !this.state.hidden.has(only) ? only : null;
-          this.graph.repaint();
-        });
-      }
-      return button;
+    makeLegend(this.store, this.theme.name, {
+      toggle: (kind) => this.#toggleKind(kind),
+      only: (kind) => {
+        this.graph.onlyKind = kind && !this.state.hidden.has(kind) ? kind : null;
+        this.graph.repaint();
+      },
     });
-    legend.replaceChildren(...buttons);
+  }
+
+  #makeThreads() {
+    const { range } = this.view;
+    const samples = range ? new RangeCounts(this.store.times, range).samples() : null;
+    makeThreads(this.store, samples, (threads) => this.change({ threads }));
+    showControls(this.state, this.store);
   }
 
   /** @param {Kind} kind */
@@ -500,32 +431,6 @@ class Page {
     if (!hidden.delete(kind)) hidden.add(kind);
     this.graph.onlyKind = null;
     this.change({ hidden });
-  }
-
-  #makeThreads() {
-    const { threads } = this.store;
-    const menu = part("threads", HTMLElement);
-    menu.hidden = threads.length < 2;
-    const several = new Set(threads.map((thread) => thread.process_id)).size > 1;
-    const list = part("thread-list", HTMLElement);
-    const order = threads.map((_, index) => index).sort((a, b) => threads[b].samples - threads[a].samples);
-    const rows = order.map((index) => {
-      const { name, thread_id, process_id, samples } = threads[index];
-      const box = element("input", { type: "checkbox", value: index });
-      const label = shown(name) || `thread ${thread_id}`;
-      const id = several ? `${process_id}/${thread_id}` : `${thread_id}`;
-      return element("label", {}, box, element("bdi", {}, label), element("small", {}, `${id} · ${integer(samples)}`));
-    });
-    const all = element("button", { type: "button" }, "All");
-    all.addEventListener("click", () => this.change({ threads: null }));
-    const none = element("button", { type: "button" }, "None");
-    none.addEventListener("click", () => this.change({ threads: new Set() }));
-    list.replaceChildren(element("div", { class: "row" }, all, none), ...rows);
-    list.addEventListener("change", () => {
-      const chosen = new Set([...list.querySelectorAll("input")].filter((box) => box.checked)
-        .map((box) => Number(box.value)));
-      this.change({ threads: chosen.size === threads.length ? null : chosen });
-    });
   }
 
   #listen() {
@@ -542,48 +447,76 @@ class Page {
       if (!(input instanceof HTMLInputElement) || input.type !== "radio") return;
       if (input.name === "direction") this.change({ leafFirst: input.value === "leaf-first" });
       if (input.name === "shape") this.change({ flames: input.value === "flames" });
+      if (input.name === "face") this.change({ face: /** @type {import("./address.js").Face} */ (input.value) });
     });
     const order = part("order", HTMLSelectElement);
-    order.addEventListener("change", () => this.change({ order: order.value === "weight" ? "weight" : "name" }));
+    order.addEventListener("change", () => this.change({ order: /** @type {import("./tree.js").Order} */ (order.value) }));
     const by = part("by", HTMLSelectElement);
-    by.addEventListener("change", () => this.change({ by: by.value === "line" ? "line" : "function" }));
-    part("theme", HTMLButtonElement).addEventListener("click", () => this.#toggleTheme());
+    by.addEventListener("change", () => this.change({ by: by.value === "line" ? "line" : "function", chosen: -1, focus: -1, without: new Set() }));
+    const last = part("last", HTMLSelectElement);
+    last.addEventListener("change", () => this.change({ last: Number(last.value), range: null, than: null }));
+    part("collapse", HTMLButtonElement).addEventListener("click", () => this.change({ collapsed: !this.state.collapsed, zoom: "" }));
+    part("glue", HTMLButtonElement).addEventListener("click", () => this.change({ glueless: !this.state.glueless, zoom: "" }));
+    part("compare", HTMLButtonElement).addEventListener("click", () => this.#compareNext(!this.timeline.comparing));
     const help = part("help", HTMLDialogElement);
+    part("theme", HTMLButtonElement).addEventListener("click", () => this.theme.toggle());
     part("pause", HTMLButtonElement).addEventListener("click", () => this.pause(!this.paused));
     part("ask", HTMLButtonElement).addEventListener("click", () => help.showModal());
     window.addEventListener("popstate", () => this.#apply(fromAddress(location.hash), false));
     window.addEventListener("hashchange", () => this.#apply(fromAddress(location.hash), false));
-    const menu = part("threads", HTMLDetailsElement);
     document.addEventListener("pointerdown", (event) => {
-      if (menu.open && event.target instanceof Node && !menu.contains(event.target)) menu.open = false;
+      for (const menu of document.querySelectorAll("details.menu[open]")) {
+        if (event.target instanceof Node && !menu.contains(event.target)) menu.removeAttribute("open");
+      }
     });
     document.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** One step back. @param {boolean} typing */
+  #escape(typing) {
+    const { state } = this;
+    const open = document.querySelector("details.menu[open]");
+    if (open) open.removeAttribute("open");
+    else if (typing && state.search) this.change({ search: "" });
+    else if (typing) part("graph", HTMLElement).focus();
+    else if (this.timeline.forget()) return;
+    else if (this.timeline.comparing) this.#compareNext(false);
+    else if (state.zoom) this.change({ zoom: "" });
+    else if (state.chosen >= 0) this.change({ chosen: -1, search: "" });
+    else if (state.search) this.change({ search: "" });
+    else if (state.focus >= 0) this.change({ focus: -1 });
+    else if (state.than) this.change({ than: null });
+    else if (state.range) this.change({ range: null });
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (part("help", HTMLDialogElement).open) return;
-    const menu = part("threads", HTMLDetailsElement);
     const typing = event.target instanceof Element && takesText(event.target);
     if (event.key === "Escape") {
-      if (menu.open) menu.open = false;
-      else if (typing && this.state.search) this.change({ search: "" });
-      else if (typing) part("graph", HTMLElement).focus();
-      else if (this.state.zoom) this.change({ zoom: "" });
-      else if (this.state.search) this.change({ search: "" });
+      this.#escape(typing);
       event.preventDefault();
       return;
     }
     if (typing) return;
     const kind = KINDS[Number(event.key) - 1];
+    const fn = this.#function;
     if (event.key === "/") part("search", HTMLInputElement).select();
     else if (event.key === "?") part("help", HTMLDialogElement).showModal();
     else if (event.key === "n") this.#toMatch(1);
     else if (event.key === "p" || event.key === "N") this.#toMatch(-1);
     else if (event.key === "i") this.change({ leafFirst: !this.state.leafFirst });
     else if (event.key === "f") this.change({ flames: !this.state.flames });
-    else if (event.key === "d") this.#toggleTheme();
+    else if (event.key === "d") this.theme.toggle();
+    else if (event.key === "r") this.change({ collapsed: !this.state.collapsed, zoom: "" });
+    else if (event.key === "g" && !part("glue", HTMLElement).hidden) this.change({ glueless: !this.state.glueless, zoom: "" });
+    else if (event.key === "c") this.#copyStack();
+    else if (event.key === "m") part("time-plot", HTMLElement).focus();
+    else if (event.key === "=") this.#compareNext(!this.timeline.comparing);
+    else if (event.key === "v" && fn >= 0) this.#choose(fn);
+    else if ((event.key === "o" || event.key === "O") && fn >= 0) this.#focusOn(fn, event.key === "O");
+    else if (event.key === "x" && fn >= 0) this.#hide(fn);
     else if (event.key === " " && !part("pause", HTMLElement).hidden && !isControl(event.target)) this.pause(!this.paused);
     else if (event.key === "t") part("table", HTMLTableElement).querySelector("button")?.focus();
     else if (kind) this.#toggleKind(kind);
@@ -600,6 +533,7 @@ function isControl(target) {
 /** Starts the page: on the data in it, or, without, on what the profiler sends that it came from. */
 function main() {
   const began = performance.now();
+  const data = document.getElementById("profile-data");
   // For tests and for the curious, in the browser's console: what the page holds, and the milliseconds from the start
   // of this script to the end of the frame with the first picture (0 until then).
   /** @type {{page: Page | null, store: Store | null, firstDraw: number}} */
@@ -612,13 +546,12 @@ function main() {
       handle.page.renew(store);
       return;
     }
-    handle.page = new Page(store);
+    handle.page = new Page(store, !data);
     handle.page.start();
     requestAnimationFrame(() => setTimeout(() => {
       handle.firstDraw = performance.now() - began;
     }));
   };
-  const data = document.getElementById("profile-data");
   if (data) {
     show(new Store(JSON.parse(data.textContent ?? "")));
     return;

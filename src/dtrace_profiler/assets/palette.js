@@ -53,6 +53,13 @@ export const KIND_NAMES = {
   python: "Python", native: "native", inlined: "inlined", kernel: "kernel", unknown: "unknown",
 };
 
+/** @type {Record<"light" | "dark", {same: string, more: string, less: string}>} Of two profiles that are compared: red and
+ *  blue, which stay apart for everyone; as light as text on them needs. */
+export const DIFFERENCES = {
+  light: { same: "#dfe3e8", more: "#f08a7c", less: "#72aaf2" },
+  dark: { same: "#3a3f48", more: "#9c352b", less: "#2a62ab" },
+};
+
 /** Which shade a function has: FNV-1a over the UTF-16 units of its module, a nought, and its name.
  * @param {string} module
  * @param {string} name

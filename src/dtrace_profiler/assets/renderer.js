@@ -1,7 +1,7 @@
 // Draws a layout on a canvas. Knows colours and letters, nothing of mice and keys.
 
 import { ELIDED } from "./layout.js";
-import { KINDS, PALETTES, SHADES, mixed } from "./palette.js";
+import { DIFFERENCES, KINDS, PALETTES, mixed } from "./palette.js";
 
 /** @typedef {import("./layout.js").Layout} Layout */
 /** @typedef {import("./tree.js").CallTree} CallTree */
@@ -23,6 +23,7 @@ const FONT = 'system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif';
 const PADDING = 5;
 /** A box narrower than this has no letters. */
 const NARROWEST_LABEL = 22;
+const CHANGE_STEPS = 8;
 /** Letters that are looked at: wider boxes than these don't exist. */
 const MOST_LETTERS = 500;
 
@@ -39,6 +40,10 @@ export class Renderer {
     this.fontSize = 12;
     /** @type {Map<string, number>} */
     this.widths = new Map();
+    /** @type {Map<string, number[]>} colour → x, y, width, height of each box of the picture that is being drawn */
+    this.boxes = new Map();
+    /** @type {{node: number, x: number, y: number, room: number, colour: string}[]} */
+    this.labels = [];
     this.setTheme("light");
   }
 
@@ -52,6 +57,13 @@ export class Renderer {
     this.callers = this.fills.map((colour) => mixed(colour, palette.ground, theme === "dark" ? 0.6 : 0.55));
     this.faintText = mixed(palette.text, palette.ground, 0.55);
     this.rootFill = mixed(palette.text, palette.ground, 0.14);
+    const { same, more, less } = DIFFERENCES[theme];
+    /** From all gone to all new, by `CallTree.change`, and what of it is drawn faintly. */
+    this.changes = Array.from({ length: 2 * CHANGE_STEPS + 1 }, (_, step) => {
+      const change = (step - CHANGE_STEPS) / CHANGE_STEPS;
+      return change === 0 ? same : mixed(change > 0 ? more : less, same, 0.25 + 0.75 * Math.abs(change));
+    });
+    this.faintChanges = this.changes.map((colour) => mixed(colour, palette.ground, 0.3));
   }
 
   /** @param {number} width @param {number} height CSS pixels @param {number} ratio device pixels a CSS pixel */
@@ -102,14 +114,29 @@ export class Renderer {
     }
     first = Math.max(0, first);
     last = Math.min(layout.rowCount, last);
+    // Colour by colour: to tell a canvas the colour takes longer than to fill a box.
+    for (const boxes of this.boxes.values()) boxes.length = 0;
+    this.labels.length = 0;
     for (let row = first; row < last; row++) {
       this.#row(scene, row, this.rowTop(row, flames, contentHeight) - scrollTop, palette);
     }
+    for (const [colour, boxes] of this.boxes) {
+      if (boxes.length) context.fillStyle = colour;
+      for (let at = 0; at < boxes.length; at += 4) context.fillRect(boxes[at], boxes[at + 1], boxes[at + 2], boxes[at + 3]);
+    }
+    for (const { node, x, y, room, colour } of this.labels) this.#label(scene, node, x, y, room, colour);
   }
 
-  /** @param {Scene} scene @param {number} row @param {number} top @param {import("./palette.js").Palette} palette */
+  /** @param {string} colour @param {number} x @param {number} y @param {number} width @param {number} height */
+  #box(colour, x, y, width, height) {
+    let boxes = this.boxes.get(colour);
+    if (!boxes) this.boxes.set(colour, boxes = []);
+    boxes.push(x, y, width, height);
+  }
+
+  /** Says what is to be drawn. @param {Scene} scene @param {number} row @param {number} top @param {import("./palette.js").Palette} palette */
   #row(scene, row, top, palette) {
-    const { context, rowHeight, width } = this;
+    const { rowHeight, width } = this;
     const { layout, tree, matches, zoomDepth, onlyKind } = scene;
     const functions = tree.functions.list;
     const fills = /** @type {string[]} */ (this.fills);
@@ -126,30 +153,32 @@ export class Renderer {
       const wide = Math.max(Math.round(right * ratio) / ratio - x, onePixel);
       const drawn = wide > 3 ? wide - onePixel : wide;
       if (node === ELIDED) {
-        context.fillStyle = palette.elided;
-        context.fillRect(x, top + Math.round(tall * 0.3), drawn, Math.round(tall * 0.4));
+        this.#box(palette.elided, x, top + Math.round(tall * 0.3), drawn, Math.round(tall * 0.4));
         continue;
       }
       let text = palette.text;
-      if (node === 0) {
-        context.fillStyle = /** @type {string} */ (this.rootFill);
-      } else {
+      let fill = /** @type {string} */ (this.rootFill);
+      if (node !== 0) {
         const fn = functions[tree.fn.data[node]];
-        const colour = KINDS.indexOf(fn.kind) * SHADES + fn.shade;
         if (matches && matches[tree.fn.data[node]]) {
-          context.fillStyle = palette.match;
+          fill = palette.match;
           text = palette.match_text;
+        } else if (tree.before) {
+          const step = CHANGE_STEPS + Math.round(tree.change(node) * CHANGE_STEPS);
+          const faintly = matches || (onlyKind && onlyKind !== fn.kind);
+          fill = (faintly ? this.faintChanges : this.changes)?.[step] ?? palette.elided;
+          if (faintly) text = /** @type {string} */ (this.faintText);
         } else if (matches || (onlyKind && onlyKind !== fn.kind)) {
-          context.fillStyle = faint[colour];
+          fill = faint[fn.colour];
           text = /** @type {string} */ (this.faintText);
-        } else if (row < zoomDepth) {
-          context.fillStyle = callers[colour];
         } else {
-          context.fillStyle = fills[colour];
+          fill = (row < zoomDepth ? callers : fills)[fn.colour];
         }
       }
-      context.fillRect(x, top, drawn, tall);
-      if (wide >= NARROWEST_LABEL) this.#label(scene, node, x + PADDING, top + tall / 2 + 0.5, wide - 2 * PADDING, text);
+      this.#box(fill, x, top, drawn, tall);
+      if (wide >= NARROWEST_LABEL) {
+        this.labels.push({ node, x: x + PADDING, y: top + tall / 2 + 0.5, room: wide - 2 * PADDING, colour: text });
+      }
     }
   }
 

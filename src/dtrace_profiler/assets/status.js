@@ -11,9 +11,17 @@ const ENGINES = { dtrace: "DTrace", sampler: "embedded sampler" };
 /** @type {Record<string, string>} */
 const LIVE = { running: "● live", ended: "ended" };
 
-/** @param {Store} store @param {number} total
+const FILTERED = {
+  threads: "No sample is of the threads that are chosen.",
+  range: "No sample was taken in the range that is chosen: the target was not on a CPU then, or samples were lost.",
+  focus: "No sample has the function that is looked at.",
+};
+
+/** @typedef {{total: number, samples: number}} Whole the sum of all values, and how many samples there are */
+
+/** @param {Store} store @param {Whole} whole
  * @returns {string[]} */
-export function facts(store, total) {
+export function facts(store, { total, samples: counted }) {
   const { meta } = store;
   const out = [];
   if (meta.live) out.push(LIVE[meta.live]);
@@ -21,8 +29,8 @@ export function facts(store, total) {
   if (engine && meta.frequency_hz) out.push(`${engine} at ${integer(meta.frequency_hz)} Hz`);
   else if (engine) out.push(engine);
   else if (meta.frequency_hz) out.push(`${integer(meta.frequency_hz)} Hz`);
-  if (meta.duration_ns) out.push(`over ${duration(meta.duration_ns)}`);
-  const samples = meta.unit === "samples" ? total : store.samples(null);
+  if (meta.duration_ns) out.push(`${meta.keep_s ? "the last" : "over"} ${duration(meta.duration_ns)}`);
+  const samples = meta.unit === "samples" ? total : counted;
   let count = `${integer(samples)} ${samples === 1 ? "sample" : "samples"}`;
   if (meta.unit === "nanoseconds") count += ` of ${duration(total)} on CPU`;
   else if (meta.frequency_hz && samples) count += ` ≈ ${duration((samples / meta.frequency_hz) * 1e9)} on CPU`;
@@ -50,11 +58,11 @@ export function losses(store) {
 }
 
 /** Why there is nothing to see.
- * @param {Store} store @param {number} total @param {boolean} filtered
+ * @param {Store} store @param {number} total @param {"" | "threads" | "range" | "focus"} filter what leaves samples out
  * @returns {string[]} empty where there is something */
-export function emptiness(store, total, filtered) {
+export function emptiness(store, total, filter) {
   if (total > 0) return [];
-  if (filtered) return ["Nothing is left to show.", "No sample is of the threads that are chosen."];
+  if (filter) return ["Nothing is left to show.", FILTERED[filter]];
   if (store.meta.live === "running") {
     return ["No sample yet.", "The target was not on a CPU so far: it is idle, or waits for something."];
   }
@@ -66,14 +74,14 @@ export function emptiness(store, total, filtered) {
 }
 
 /** @param {{title: HTMLElement, facts: HTMLElement, losses: HTMLElement, notes: HTMLElement}} parts
- * @param {Store} store @param {number} total */
-export function showStatus(parts, store, total) {
+ * @param {Store} store @param {Whole} whole */
+export function showStatus(parts, store, whole) {
   const { meta } = store;
   const title = shown(meta.title || meta.target || "CPU profile");
   parts.title.textContent = title;
   parts.title.title = title;
   document.title = `${title} · flame graph`;
-  parts.facts.replaceChildren(...facts(store, total).map((fact) => element("li", {}, fact)));
+  parts.facts.replaceChildren(...facts(store, whole).map((fact) => element("li", {}, fact)));
   const lost = losses(store);
   parts.losses.hidden = lost.length === 0;
   if (lost.length) parts.losses.replaceChildren(element("strong", {}, "Incomplete: "), lost.join(" · "));
@@ -82,7 +90,7 @@ export function showStatus(parts, store, total) {
     let value = 0;
     for (let row = 0; row < store.elided.length; row++) value += store.elided.value.data[row];
     notes.push(`${integer(store.elidedNodes)} of the narrowest call paths are left out of this file, because they`
-      + ` would make it too large: ${total > 0 ? percent(value / total) : "0 %"} of the profile. Totals include them.`);
+      + ` would make it too large: ${whole.total > 0 ? percent(value / whole.total) : "0 %"} of the profile. Totals include them.`);
   }
   parts.notes.hidden = notes.length === 0;
   parts.notes.replaceChildren(...notes.map((note) => element("li", {}, note)));

@@ -3,61 +3,31 @@
 // Filled by one snapshot (`formats/page_data.py` describes it), then by deltas of the same form: new strings, frames,
 // nodes and threads once, and what was added to the values. Ids never change their meaning.
 
-import { Column, PairIndex } from "./columns.js";
+import { Column } from "./columns.js";
+import { Times } from "./times.js";
+import { Values } from "./values.js";
 
 /** @typedef {{process_id: number, thread_id: number, name: string, samples: number}} Thread
  *  `samples`: how many samples it has. */
 /** @typedef {{engine: string, unit: "samples" | "nanoseconds", frequency_hz: number, start_ms: number,
  *             live: "" | "running" | "ended", duration_ns: number, target: string, system: string, versions: Record<string, string>,
  *             losses: Record<string, number>,
- *             loss_words: Record<string, string>, notes: string[], title: string}} Meta */
+ *             loss_words: Record<string, string>, notes: string[], title: string, saves?: string[],
+ *             keep_s?: number}} Meta
+ *  `saves`: formats that the profiler can be asked for; `keep_s`: it keeps only the last so many seconds; 0: all */
 /** @typedef {{name: number[], module: number[], file: number[], line: number[], first_line: number[],
- *             kind: number[]}} FrameColumns `name`, `module`, `file`: indices of strings */
-/** @typedef {{thread: number[], node: number[], value: number[], square?: number[]}} ValueColumns
- *  `square`: Σ of the samples' squared values; only where the unit is not samples */
+ *             kind: number[], glue: number[]}} FrameColumns `name`, `module`, `file`: indices of strings */
+/** @typedef {import("./values.js").ValueColumns} ValueColumns */
+/** @typedef {import("./times.js").PackedTimes} PackedTimes */
+/** @typedef {import("./times.js").NewTimes} NewTimes */
 /** @typedef {{version: number, seq: number, strings: string[], frames: FrameColumns,
  *             nodes: {parent: number[], frame: number[]}, threads: Thread[], values: ValueColumns,
- *             elided: ValueColumns, elided_nodes: number, meta: Meta}} Snapshot */
-/** @typedef {Partial<Omit<Snapshot, "seq">> & {seq: number}} Delta
- *  `threads` replaces the whole list, `values` and `elided` are added to what is there. */
+ *             elided: ValueColumns, elided_nodes: number, times: PackedTimes | null,
+ *             lost: {second: number[], count: number[]}, meta: Meta}} Snapshot */
+/** @typedef {Partial<Omit<Snapshot, "seq" | "times">> & {seq: number, times?: NewTimes | PackedTimes | null}} Delta
+ *  `threads` and `lost` replace what was there, `values`, `elided` and `times` are added to it. */
 
 export const DATA_VERSION = 1;
-
-/** One value for each pair of thread and node. */
-class Values {
-  constructor() {
-    this.thread = new Column(Int32Array);
-    this.node = new Column(Int32Array);
-    this.value = new Column(Float64Array);
-    /** Σw² of the samples; of samples that count 1 the same as the value. */
-    this.square = new Column(Float64Array);
-    this.rows = new PairIndex(this.thread, this.node);
-  }
-
-  get length() {
-    return this.value.length;
-  }
-
-  /** @param {ValueColumns} columns */
-  add(columns) {
-    const squares = columns.square ?? columns.value;
-    for (let i = 0; i < columns.value.length; i++) {
-      const thread = columns.thread[i];
-      const node = columns.node[i];
-      const row = this.rows.find(thread, node);
-      if (row >= 0) {
-        this.value.data[row] += columns.value[i];
-        this.square.data[row] += squares[i];
-      } else {
-        this.rows.add(thread, node, this.length);
-        this.thread.push(thread);
-        this.node.push(node);
-        this.value.push(columns.value[i]);
-        this.square.push(squares[i]);
-      }
-    }
-  }
-}
 
 export class Store {
   /** @param {Snapshot} snapshot */
@@ -74,6 +44,7 @@ export class Store {
       line: new Column(Int32Array),
       first_line: new Column(Int32Array),
       kind: new Column(Uint8Array),
+      glue: new Column(Uint8Array),
     };
     this.nodes = { parent: new Column(Int32Array), frame: new Column(Int32Array) };
     /** @type {Thread[]} */
@@ -83,9 +54,14 @@ export class Store {
     /** Values of a node's callees that were too small for this file; node -1: of the root's. */
     this.elided = new Values();
     this.elidedNodes = 0;
+    this.times = new Times(snapshot.meta.unit);
+    /** Second → how much was lost in it. */
+    this.lost = new Map();
     this.meta = snapshot.meta;
     this.seq = -1;
     this.apply(snapshot);
+    /** When the times of the snapshot are there, too. */
+    this.timed = snapshot.times ? this.times.unpack(snapshot.times) : Promise.resolve();
   }
 
   /** Takes what is new. One that is known already is left alone, so that nothing is counted twice.
@@ -107,6 +83,11 @@ export class Store {
     if (delta.threads) this.threads = delta.threads;
     if (delta.values) this.values.add(delta.values);
     if (delta.elided) this.elided.add(delta.elided);
+    if (delta.times && "slot" in delta.times) this.times.extend(delta.times);
+    if (delta.lost) {
+      const { second, count } = delta.lost;
+      this.lost = new Map(second.map((at, index) => [at, count[index]]));
+    }
     if (delta.elided_nodes) this.elidedNodes = delta.elided_nodes;
     if (delta.meta) this.meta = delta.meta;
     return true;

@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { KIND_NAMES, PALETTES } from "./palette.js";
-import { errorText, integer, percent, standardError } from "./text.js";
+import { errorText, integer, percent, pointsText, standardError } from "./text.js";
 
 /** @typedef {import("./functions.js").Functions} Functions */
 /** @typedef {import("./tree.js").FunctionSums} FunctionSums */
@@ -12,6 +12,7 @@ import { errorText, integer, percent, standardError } from "./text.js";
  * @property {FunctionSums} sums
  * @property {number} whole the value that is 100 %
  * @property {number} wholeWeight
+ * @property {{sums: FunctionSums, whole: number, wholeWeight: number} | null} before what is compared with
  * @property {Uint8Array | null} matches
  * @property {"light" | "dark"} theme
  */
@@ -69,11 +70,18 @@ export class FunctionTable {
     this.#fill();
   }
 
-  /** Functions in the order of the table. @param {TableData} data @returns {number[]} */
-  #sorted({ functions, sums: { self, total }, matches }) {
+  /** Functions in the order of the table; compared, by how much they have changed. @param {TableData} data
+   * @returns {number[]} */
+  #sorted({ functions, sums, whole, before, matches }) {
     const ids = [];
-    for (let fn = 0; fn < functions.length; fn++) if (total[fn] > 0 && (!matches || matches[fn])) ids.push(fn);
+    for (let fn = 0; fn < functions.length; fn++) {
+      if ((sums.total[fn] > 0 || (before && before.sums.total[fn] > 0)) && (!matches || matches[fn])) ids.push(fn);
+    }
     const ranks = functions.ranksByName();
+    const changes = (/** @type {"self" | "total"} */ column) => (before
+      ? sums[column].map((value, fn) => Math.abs(shareOf(value, whole) - shareOf(before.sums[column][fn], before.whole)))
+      : sums[column]);
+    const [self, total] = [changes("self"), changes("total")];
     const [first, second] = this.columns === "total" ? [total, self] : [self, total];
     return this.columns === "name"
       ? ids.sort((a, b) => ranks[a] - ranks[b])
@@ -104,19 +112,33 @@ export class FunctionTable {
     const { label, moduleLabel, kind, shade } = data.functions.list[fn];
     const swatch = element("span", { class: "swatch", title: KIND_NAMES[kind] });
     swatch.style.background = PALETTES[data.theme].shades[kind][shade];
-    const button = element("button", { type: "button", "data-fn": fn, title: `${label}\nFind in the graph` },
+    const button = element("button", { type: "button", "data-fn": fn, title: `${label}\nFind in the graph, and tell more` },
       element("bdi", { class: "fn" }, label));
     const name = element("div", {}, swatch, button);
     if (moduleLabel) name.append(element("bdi", { class: "module", title: moduleLabel }, moduleLabel));
     name.append(element("span", { class: "unseen" }, `, ${KIND_NAMES[kind]}`));
-    return element("tr", {}, this.#share(data, sums.self[fn], sums.selfWeight[fn]),
-      this.#share(data, sums.total[fn], sums.totalWeight[fn]),
-      element("td", { class: "name" }, name));
+    const { before } = data;
+    const [self, total] = before
+      ? [this.#change(data, sums.self[fn], before.sums.self[fn]), this.#change(data, sums.total[fn], before.sums.total[fn])]
+      : [this.#share(data, sums.self[fn], sums.selfWeight[fn]), this.#share(data, sums.total[fn], sums.totalWeight[fn])];
+    return element("tr", {}, self, total, element("td", { class: "name" }, name));
+  }
+
+  /** A share, and how much more or less it is than in what it is compared with.
+   * @param {TableData} data @param {number} value @param {number} then */
+  #change(data, value, then) {
+    const share = shareOf(value, data.whole);
+    const difference = share - shareOf(then, data.before?.whole ?? 0);
+    const cell = element("td", { class: "share", title: "Share in A, and A − B in percentage points" },
+      element("span", { class: "number" }, value > 0 ? percent(share) : "0"),
+      element("span", { class: difference > 0 ? "error grown" : "error shrunk" }, difference ? pointsText(difference) : ""));
+    cell.style.setProperty("--share", `${Math.min(100, share * 100).toFixed(2)}%`);
+    return cell;
   }
 
   /** @param {TableData} data @param {number} value @param {number} weight */
   #share(data, value, weight) {
-    const share = data.whole > 0 ? value / data.whole : 0;
+    const share = shareOf(value, data.whole);
     const error = standardError(value, weight, data.whole, data.wholeWeight);
     const cell = element("td", { class: value > 0 ? "share" : "share none" },
       element("span", { class: "number" }, value > 0 ? percent(share) : "0"),
@@ -124,4 +146,9 @@ export class FunctionTable {
     cell.style.setProperty("--share", `${Math.min(100, share * 100).toFixed(2)}%`);
     return cell;
   }
+}
+
+/** @param {number} value @param {number} whole */
+function shareOf(value, whole) {
+  return whole > 0 ? value / whole : 0;
 }

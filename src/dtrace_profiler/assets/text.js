@@ -62,6 +62,12 @@ export function errorText(error) {
   return `± ${points >= 9.95 ? points.toFixed(0) : points >= 0.995 ? points.toFixed(1) : points.toFixed(2)}`;
 }
 
+/** A difference of two shares, in percentage points. @param {number} difference of 1 */
+export function pointsText(difference) {
+  const points = difference * 100;
+  return `${points > 0 ? "+" : points < 0 ? "−" : "±"}${Math.abs(points).toFixed(Math.abs(points) < 0.995 ? 2 : 1)}`;
+}
+
 /** A value in the profile's unit.
  * @param {number} value
  * @param {"samples" | "nanoseconds"} unit */

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from array import array
 from collections import deque
 from typing import Any, NamedTuple, Protocol
 
 from dtrace_profiler.collector import Collector
+from dtrace_profiler.formats import FORMATS
 from dtrace_profiler.formats.page_data import (
     MAX_NODES,
     VERSION,
@@ -22,9 +24,11 @@ from dtrace_profiler.formats.page_data import (
     add_frame,
     frame_key,
     no_frames,
+    page_lost,
     page_meta,
     page_threads,
 )
+from dtrace_profiler.formats.page_times import MAX_ROWS, TimeRows
 from dtrace_profiler.model.builder import Growth, Position
 from dtrace_profiler.model.profile import Meta, Profile
 
@@ -34,6 +38,8 @@ KEPT_BYTES = 4 << 20
 
 
 _SECOND_NS = 1_000_000_000
+_NOT_LOST = ("not_taken", "expired_samples")
+"""These are in the page."""
 
 
 class LiveSource(Protocol):
@@ -94,10 +100,12 @@ class _Values:
 class Feed:
     """`tick` is for one thread, `after` for any. Beyond `max_nodes`, what is new counts for the caller it has.
 
-    `first_seq`: of the snapshot that it begins with.
+    `first_seq`: of the snapshot that it begins with. `max_rows`: of the samples' times.
     """
 
-    def __init__(self, source: LiveSource, *, first_seq: int = 0, max_nodes: int = MAX_NODES) -> None:
+    def __init__(
+        self, source: LiveSource, *, first_seq: int = 0, max_nodes: int = MAX_NODES, max_rows: int = MAX_ROWS
+    ) -> None:
         self.collector = source.collector
         self.seq = first_seq
         self._source = source
@@ -107,6 +115,8 @@ class Feed:
         self._strings = Strings()
         self._frames = no_frames()
         self._frame_ids: dict[tuple[object, ...], int] = {}
+        self._files: set[int] = set()
+        """Strings that are files of frames."""
         self._of_frame = array("i")
         """Frame of the profile → of the page."""
         self._parents = array("i")
@@ -119,6 +129,8 @@ class Feed:
         squares = source.meta().unit != "samples"
         self._values, self._elided = _Values(squares=squares), _Values(squares=squares)
         self._elided_nodes = 0
+        self._times = TimeRows(merge=not squares, max_rows=max_rows)
+        self._lost: Columns = page_lost((), 0)
         self._samples: list[int] = []
         self._threads: list[dict[str, Any]] = []
         self._page_meta: dict[str, Any] = {}
@@ -130,6 +142,7 @@ class Feed:
         """Take in what is new. Returns whether there was anything."""
         meta = self._meta()  # before the samples: of a profile that has ended all are there
         growth = self.collector.grown(self._position)
+        self._date_losses(meta["losses"], growth)
         with self._lock:
             delta = self._delta(growth, meta)
             if len(delta) == 0:
@@ -154,12 +167,29 @@ class Feed:
                 self._snapshot = Message(self.seq, True, _json(self._whole()))
             return [self._snapshot]
 
+    def file_name(self, string: int) -> str | None:
+        """The file that the page knows as this string; None where that is no file of a frame."""
+        with self._lock:
+            known = string in self._files
+            return self._strings.list[string] if known else None
+
     def _meta(self) -> dict[str, Any]:
         running = self._source.running
         meta = page_meta(self._source.meta(), live="running" if running else "ended")
+        meta["keep_s"] = self.collector.keep_s
+        meta["saves"] = [item.name for item in FORMATS if item.writes]
+        if self.collector.keep_s:
+            meta["start_ms"] -= meta["start_ms"] % 1000
         if running:
             meta["duration_ns"] -= meta["duration_ns"] % _SECOND_NS  # else each delta would have all of it
         return meta
+
+    def _date_losses(self, losses: dict[str, int], growth: Growth) -> None:
+        """What an engine counts without saying when was lost since the last look."""
+        undated = sum(count for name, count in losses.items() if name not in _NOT_LOST)
+        undated -= sum(count for _, count in growth.lost)
+        if undated > 0:
+            self.collector.lost(time.time_ns(), undated)
 
     def _delta(self, growth: Growth, meta: dict[str, Any]) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -172,6 +202,16 @@ class Feed:
             self._samples[thread] += 1
             (self._elided if self._left_out[node] else self._values).add(thread, self._of_node[node], value)
         self._position = growth.until
+        places = [-2 - self._of_node[node] if self._left_out[node] else self._of_node[node] for node in growth.node]
+        times = self._times.extend(
+            (row for row in zip(growth.timestamp_ns, growth.thread, places, growth.value, strict=True) if row[3]),
+            meta["start_ms"] * 1_000_000,
+        )
+        if times is not None:
+            out["times"] = times
+        lost = page_lost(growth.lost, self._times.base_ns)
+        if lost != self._lost:
+            out["lost"] = self._lost = lost
         if len(self._strings.list) > strings:
             out["strings"] = self._strings.list[strings:]
         if len(self._frames["name"]) > frames:
@@ -197,6 +237,8 @@ class Feed:
             found = self._frame_ids.setdefault(frame_key(frame), new)
             if found == new:
                 add_frame(self._frames, self._strings, frame)
+                if frame.file:
+                    self._files.add(self._frames["file"][-1])
             self._of_frame.append(found)
 
     def _add_nodes(self, growth: Growth) -> None:
@@ -227,6 +269,8 @@ class Feed:
             "values": self._values.all(),
             "elided": self._elided.all(),
             "elided_nodes": self._elided_nodes,
+            "times": self._times.whole() if self._times else None,
+            "lost": self._lost,
             "meta": self._page_meta or self._meta(),
         }
 

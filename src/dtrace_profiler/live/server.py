@@ -5,6 +5,7 @@
     /page.css, /*.js    its parts
     /events         a stream of server-sent events: `snapshot`, then `delta`, each with its seq as its id
     /save/FORMAT    the profile of now as a file
+    /source?file=N  the text of a file of the profile, by the number of its string
 
 A thread a viewer: one that reads slowly, or not at all, holds up its own alone, and is brought up to date by a
 snapshot when it is too far behind. One more thread makes the deltas. See docs/security.md.
@@ -13,6 +14,7 @@ snapshot when it is too far behind. One more thread makes the deltas. See docs/s
 from __future__ import annotations
 
 import io
+import json
 import socketserver
 import threading
 import urllib.parse
@@ -26,6 +28,7 @@ from dtrace_profiler.errors import DTraceProfilerError, UsageError
 from dtrace_profiler.formats.assets import read_asset
 from dtrace_profiler.live.feed import Feed, LiveSource, Message
 from dtrace_profiler.live.session import HEADERS, Session
+from dtrace_profiler.live.source_text import NoSource, read_source
 from dtrace_profiler.own_threads import OWN_THREADS
 
 REFRESH_S = 0.1
@@ -56,7 +59,10 @@ class LiveServer:
         self._refresh_s = refresh_s
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._viewers = threading.BoundedSemaphore(MAX_VIEWERS)
+        self._streams = 0
+        """To viewers, now."""
+        self.was_viewed = False
+        """Somebody has come."""
         self._feed = Feed(source)
         try:
             self._http = _Http((host, port), self)
@@ -90,6 +96,11 @@ class LiveServer:
             if thread is not threading.current_thread():
                 thread.join(5.0)
 
+    @property
+    def viewers(self) -> int:
+        """Pages that are open now."""
+        return self._streams
+
     def after_fork(self) -> None:
         """In a forked child: the parent listens, not we."""
         self._closing = threading.Event()
@@ -98,6 +109,10 @@ class LiveServer:
 
     def _follow(self) -> None:
         while not self._closing.wait(self._refresh_s):
+            # No more often than that; but what comes later is shown at once, not after as long again.
+            self._feed.collector.arrived.wait(self._refresh_s)
+            self._feed.collector.arrived.clear()
+            self._feed.collector.watched = self._streams > 0
             if self._source.collector is not self._feed.collector:
                 # It has been started again: all pages begin anew.
                 self._feed = Feed(self._source, first_seq=self._feed.seq + 1)
@@ -133,6 +148,8 @@ class LiveServer:
             self._stream(request)
         elif name.startswith("save/") and name.removeprefix("save/").isidentifier():
             self._save(request, name.removeprefix("save/"))
+        elif name == "source":
+            self._source_text(request, urllib.parse.parse_qs(url.query).get("file", [""])[0])
         elif name in _ASSETS or (name.endswith(".js") and name.removesuffix(".js").isidentifier()):
             try:
                 request.send(read_asset(name).encode(), _ASSETS.get(name, _SCRIPT))
@@ -142,9 +159,12 @@ class LiveServer:
             request.send(b"There is no such page.\n", status=HTTPStatus.NOT_FOUND)
 
     def _stream(self, request: _Request) -> None:
-        if not self._viewers.acquire(blocking=False):
-            request.send(b"There are too many viewers.\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
-            return
+        with self._changed:
+            if self._streams >= MAX_VIEWERS:
+                request.send(b"There are too many viewers.\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
+                return
+            self._streams += 1
+            self.was_viewed = True
         try:
             last = request.headers.get("Last-Event-ID", "")
             seq = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else None
@@ -157,7 +177,21 @@ class LiveServer:
                 if not messages:
                     request.comment()
         finally:
-            self._viewers.release()
+            with self._changed:
+                self._streams -= 1
+
+    def _source_text(self, request: _Request, number: str) -> None:
+        whole = number.isascii() and number.isdigit() and len(number) < 10
+        path = self._feed.file_name(int(number)) if whole else None
+        try:
+            if path is None:
+                raise NoSource("The profile has no such file.")
+            text = read_source(path, self._source.meta().start_ns)
+        except NoSource as error:
+            request.send(f"{error}\n".encode(), status=HTTPStatus.NOT_FOUND)
+            return
+        body = json.dumps({"lines": text.lines, "changed": text.changed}).encode("ascii")
+        request.send(body, "application/json")
 
     def _save(self, request: _Request, name: str) -> None:
         file = io.BytesIO()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from dtrace_profiler.model.fold import PAIR
@@ -15,6 +16,7 @@ from dtrace_profiler.model.profile import Meta, Profile, Thread
 
 DEFAULT_MAX_SAMPLES = 4_000_000
 """At 28 bytes each about 110 MB: eleven hours of one busy thread at 99 Hz. Older samples make room."""
+_SECOND_NS = 1_000_000_000
 
 
 class Position(NamedTuple):
@@ -36,6 +38,9 @@ class Growth(NamedTuple):
     node: array[int]
     value: array[int]
     until: Position
+    timestamp_ns: array[int]
+    lost: Sequence[tuple[int, int]]
+    """All, as in `Profile`."""
     missed: int
     """Samples that expired before they were asked for."""
 
@@ -43,7 +48,8 @@ class Growth(NamedTuple):
 class ProfileBuilder:
     """Interns stacks, appends samples, hands out snapshots."""
 
-    def __init__(self, *, max_samples: int = DEFAULT_MAX_SAMPLES) -> None:
+    def __init__(self, *, max_samples: int = DEFAULT_MAX_SAMPLES, keep_ns: int = 0) -> None:
+        """`keep_ns`: only samples of the last so many nanoseconds are kept, and some of those before; 0: all."""
         self.frames: list[StackFrame] = []
         self.parent = array("i")
         self.frame = array("i")
@@ -52,9 +58,14 @@ class ProfileBuilder:
         self.thread = array("i")
         self.node = array("i")
         self.value = array("q")
+        self.lost: dict[int, int] = {}
+        """Second (UNIX epoch) → how much was lost in it."""
         self.expired_samples = 0
         """Samples dropped from the front because the store was full."""
         self._max_samples = max_samples
+        self._keep_ns = keep_ns
+        self._next_look_ns = 0
+        """With `keep_ns`: when to look again for what is too old."""
         self._frame_ids: dict[StackFrame, int] = {}
         self._node_ids: dict[int, int] = {}
         """(parent + 1) * PAIR + frame → node. A number takes half the memory of a tuple."""
@@ -127,6 +138,9 @@ class ProfileBuilder:
     def add_sample(self, timestamp_ns: int, thread: int, node: int, value: int = 1) -> None:
         if len(self.node) >= self._max_samples:
             self._expire(max(1, self._max_samples // 4))
+        if self._keep_ns and timestamp_ns >= self._next_look_ns:
+            self._expire_before(timestamp_ns - self._keep_ns)
+            self._next_look_ns = timestamp_ns + max(_SECOND_NS, self._keep_ns // 8)
         self.timestamp_ns.append(timestamp_ns)
         self.thread.append(thread)
         self.node.append(node)
@@ -139,10 +153,23 @@ class ProfileBuilder:
         self.node.extend(nodes)
         self.value.extend(values)
 
+    def add_loss(self, timestamp_ns: int, count: int) -> None:
+        second = timestamp_ns // _SECOND_NS
+        self.lost[second] = self.lost.get(second, 0) + count
+
     def _expire(self, count: int) -> None:
         for column in (self.timestamp_ns, self.thread, self.node, self.value):
             del column[:count]
         self.expired_samples += count
+
+    def _expire_before(self, timestamp_ns: int) -> None:
+        """Samples come nearly in order: those in front of the first that is young enough. One that isn't, and comes
+        behind it, goes the next time."""
+        old = next((row for row, time in enumerate(self.timestamp_ns) if time >= timestamp_ns), len(self.node))
+        if old:
+            self._expire(old)
+        for second in [second for second in self.lost if (second + 1) * _SECOND_NS <= timestamp_ns]:
+            del self.lost[second]
 
     def grown(self, since: Position) -> Growth:
         """All that came after a position."""
@@ -157,19 +184,31 @@ class ProfileBuilder:
             node=self.node[first:],
             value=self.value[first:],
             until=Position(len(self.frames), len(self.parent), self.expired_samples + len(self.node)),
+            timestamp_ns=self.timestamp_ns[first:],
+            lost=self._lost(),
             missed=missed,
         )
 
     def snapshot(self, meta: Meta) -> Profile:
-        """All so far; later additions don't change it."""
+        """All so far, with `keep_ns` from the profile's start on; later additions don't change it."""
+        columns = self.timestamp_ns, self.thread, self.node, self.value
+        if self._keep_ns:
+            kept = [time >= meta.start_ns for time in self.timestamp_ns]
+            times, threads, nodes, values = (array(c.typecode, compress(c, kept)) for c in columns)
+        else:
+            times, threads, nodes, values = (column[:] for column in columns)
         return Profile(
             frames=tuple(self.frames),
             parent=self.parent[:],
             frame=self.frame[:],
             threads=tuple(self.threads),
-            timestamp_ns=self.timestamp_ns[:],
-            thread=self.thread[:],
-            node=self.node[:],
-            value=self.value[:],
+            timestamp_ns=times,
+            thread=threads,
+            node=nodes,
+            value=values,
             meta=meta,
+            lost=self._lost(),
         )
+
+    def _lost(self) -> tuple[tuple[int, int], ...]:
+        return tuple((second * _SECOND_NS, count) for second, count in self.lost.items())

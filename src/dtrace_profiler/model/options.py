@@ -33,6 +33,8 @@ class Options:
     """Show CPython's own evaluation frames between a Python frame and its callees."""
     engine: EngineName = "auto"
     duration_s: float | None = None
+    classic: bool = False
+    """Sample as other systems than Linux have to: count stacks for a while, with dtrace's own names."""
 
     def __post_init__(self) -> None:
         frequency = self.frequency_hz

@@ -66,6 +66,8 @@ class Profile:
     """The stack's leaf node."""
     value: array[int]
     meta: Meta
+    lost: Sequence[tuple[int, int]] = ()
+    """When something was lost: (timestamp_ns, count), to the second. Losses of unknown times are in `meta` alone."""
 
     def __len__(self) -> int:
         return len(self.node)
