@@ -1,7 +1,8 @@
 """Puts this folder on the import path, so that every test can `import fake_dtrace`; and says what a test needs.
 
-`@pytest.mark.dtrace` and `@pytest.mark.browser` skip by name where DTrace or Chromium can't be used, and fail
-there when DTRACE_PROFILER_REQUIRE names them (`dtrace,browser`), as in CI. `corpus` likewise skips.
+`@pytest.mark.dtrace`, `browser`, `go` and `firefox` skip by name where DTrace, Chromium, Go or the Firefox Profiler's
+importer can't be used, and fail there when DTRACE_PROFILER_REQUIRE names them (`dtrace,browser`), as in CI. `corpus`
+likewise skips.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
+
+# How long an example takes is the machine's affair.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 CORPUS = Path(__file__).parents[2] / "shared" / "dtrace-corpus"
 
@@ -54,6 +60,16 @@ def _no_browser() -> str:
     return ""
 
 
+@functools.cache
+def _no_go() -> str:
+    return "" if shutil.which("go") else "no go"
+
+
+@functools.cache
+def _no_firefox() -> str:
+    return "" if shutil.which("profiler-cli") else "no profiler-cli"
+
+
 def chromium() -> str | None:
     """The browser's path, None where there is none."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -67,9 +83,12 @@ def chromium_path() -> str:
     return path
 
 
+NEEDS = {"dtrace": _no_dtrace, "browser": _no_browser, "go": _no_go, "firefox": _no_firefox}
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     required = os.environ.get("DTRACE_PROFILER_REQUIRE", "").split(",")
-    for marker, reason in (("dtrace", _no_dtrace), ("browser", _no_browser)):
+    for marker, reason in NEEDS.items():
         if item.get_closest_marker(marker) is not None and (why := reason()):
             if marker in required:
                 pytest.fail(f"{marker} is required here: {why}", pytrace=False)

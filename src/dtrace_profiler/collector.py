@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
 from dtrace_profiler.model.builder import Growth, Position, ProfileBuilder
@@ -25,22 +26,32 @@ RING_SAMPLES = 100_000
 
 
 class Collector:
-    """`previous`: the one of an earlier run, whose samples can still be taken."""
+    """`previous`: the one of an earlier run, whose samples can still be taken. `keep_s`: the profile is only of the
+    last so many seconds; 0: of all."""
 
-    def __init__(self, *, ring_samples: int = RING_SAMPLES, previous: Collector | None = None) -> None:
+    def __init__(
+        self, *, ring_samples: int = RING_SAMPLES, previous: Collector | None = None, keep_s: float = 0.0
+    ) -> None:
+        self.keep_s = keep_s
         self._lock = threading.Lock()
         self._ring: deque[Sample] = deque(previous.take() if previous is not None else (), maxlen=ring_samples)
-        self._builder = ProfileBuilder()
+        self._builder = ProfileBuilder(keep_ns=self._keep_ns)
         self._stacks: dict[int, tuple[StackFrame, ...]] = {}
         self.not_taken = 0
         """Samples that left the ring before anybody took them. The profile still has them."""
         self.total = 0
         """Samples that ever arrived."""
+        self.cpu_time_ns = 0
+        """Of all of these."""
+        self.watched = False
+        """Somebody looks at the samples as they come: to show them soon is worth some CPU time."""
+        self.arrived = threading.Event()
+        """Set with each sample. Who waits for it clears it."""
 
     @property
     def expired(self) -> int:
         """Samples that the profile has dropped because it was full."""
-        return self._builder.expired_samples
+        return 0 if self.keep_s else self._builder.expired_samples
 
     def node(self, frames: Sequence[StackFrame]) -> int:
         """The number of a stack, root first."""
@@ -64,6 +75,14 @@ class Collector:
                 self.not_taken += 1
             self._ring.append(Sample(thread_id, process_id, timestamp_ns, self._stacks[node], cpu_time_ns))
             self.total += 1
+            self.cpu_time_ns += cpu_time_ns
+        if not self.arrived.is_set():
+            self.arrived.set()
+
+    def lost(self, timestamp_ns: int, count: int) -> None:
+        """When something was lost. What and how much in all is the engine's to say."""
+        with self._lock:
+            self._builder.add_loss(timestamp_ns, count)
 
     def take(self) -> list[Sample]:
         """All samples since the last call, oldest first. Takes them out."""
@@ -96,6 +115,17 @@ class Collector:
         with self._lock:
             return self._builder.grown(since)
 
+    @property
+    def _keep_ns(self) -> int:
+        return int(self.keep_s * 1_000_000_000)
+
+    def kept(self, meta: Meta) -> Meta:
+        """The same of what is kept."""
+        begin_ns = meta.start_ns + max(0, meta.duration_ns - self._keep_ns)
+        if not self.keep_s or begin_ns == meta.start_ns:
+            return meta
+        return replace(meta, start_ns=begin_ns, duration_ns=self._keep_ns)
+
     def snapshot(self, meta: Meta) -> Profile:
         with self._lock:
             return self._builder.snapshot(meta)
@@ -103,4 +133,5 @@ class Collector:
     def after_fork(self) -> None:
         """In a forked child. Another thread may have held the lock; samples nobody has taken are the parent's."""
         self._lock = threading.Lock()
+        self.arrived = threading.Event()
         self._ring = deque(maxlen=self._ring.maxlen)

@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
+from dataclasses import replace
 
-from dtrace_profiler.errors import EngineError
+from dtrace_profiler.classic_pipeline import ClassicEngine
+from dtrace_profiler.collector import Collector
+from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.model.options import Options
-from dtrace_profiler.platforms.base import system
+from dtrace_profiler.pipeline import DTraceEngine
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
+from dtrace_profiler.platforms.systems import facts
+from dtrace_profiler.record.dialects import dialect
+from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.stage import EngineRequest
 
 
 def dtrace_request(pid: int, options: Options, *, interactive: bool, before_exec: bool = False) -> EngineRequest:
     """All that is needed to run dtrace on a process. Raises the `EngineError` that stands against it."""
-    if system() != "linux":
-        raise EngineError(f"DTrace on {platform.system()} is not supported yet: only the embedded sampler is.")
     from dtrace_profiler.privilege import elevation
 
+    here = facts()
+    spoken = dialect(here, classic=options.classic)
     return EngineRequest(
         dtrace=find_dtrace(),
         elevation=elevation(interactive=interactive),
         pid=pid,
-        options=options,
+        options=replace(options, classic=spoken.classic),
         machine=platform.machine(),
+        system=here,
+        dialect=spoken,
         expect_exec=before_exec,
     )
+
+
+def dtrace_engine(
+    request: EngineRequest,
+    collector: Collector,
+    *,
+    recording: RecordingWriter | None,
+    on_failure: Callable[[DTraceProfilerError], None],
+) -> DTraceEngine:
+    """The engine for this system's DTrace; `start` it."""
+    kind = ClassicEngine if request.dialect.classic else DTraceEngine
+    return kind(request, collector, recording=recording, on_failure=on_failure)
 
 
 def sampler_can_profile(pid: int) -> bool:

@@ -27,26 +27,33 @@ NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 """What a shell answers for a command that isn't there, and for one that can't be executed."""
 
+Streams = tuple[int, int, int]
+OURS: Streams = (-1, -1, -1)
+
 _os: Any = os
 _signal: Any = signal
 """For what Windows lacks: fork, waitpid's flags, masks of signals."""
 
 
 def start_held(
-    command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] | None = None
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    streams: Streams = OURS,
 ) -> Target:
     """The program as a process that waits for `release`.
 
     `command`: the program's name, looked for in PATH like a shell does, or path; then its arguments. `env`: its whole
-    environment, ours if None. Raises `CommandNotStarted` for what can't be found or executed.
+    environment, ours if None. `streams`: descriptors that become its stdin, stdout and stderr; -1 for ours. Raises
+    `CommandNotStarted` for what can't be found or executed.
     """
     if not command or not command[0]:
         raise CommandNotStarted("no command was given.", exit_status=NOT_FOUND)
     environ = dict(os.environ if env is None else env)
     path = find_program(command[0], environ, cwd)
     if hasattr(os, "fork"):
-        return _HeldTarget(path, command, environ, cwd)
-    return _StartedTarget(path, command, environ, cwd)
+        return _HeldTarget(path, command, environ, cwd, streams)
+    return _StartedTarget(path, command, environ, cwd, streams)
 
 
 class Target(abc.ABC):
@@ -135,7 +142,12 @@ class _HeldTarget(Target):
     """By fork. Two pipes: one byte lets the child go; the other brings back why the program could not be executed."""
 
     def __init__(
-        self, path: str, command: Sequence[str], environ: Mapping[str, str], cwd: str | os.PathLike[str] | None
+        self,
+        path: str,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        cwd: str | os.PathLike[str] | None,
+        streams: Streams,
     ) -> None:
         super().__init__(command)
         self._status: int | None = None
@@ -155,7 +167,7 @@ class _HeldTarget(Target):
             if pid == 0:
                 os.close(self._go)
                 os.close(self._failure)
-                _become(path, command, environ, cwd, go_read, failure_write, mask, ignored)
+                _become(path, command, environ, cwd, streams, go_read, failure_write, mask, ignored)
         finally:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
             os.close(go_read)
@@ -195,6 +207,7 @@ def _become(
     command: Sequence[str],
     environ: Mapping[str, str],
     cwd: str | os.PathLike[str] | None,
+    streams: Streams,
     go: int,
     failure: int,
     mask: Iterable[int],
@@ -212,6 +225,9 @@ def _become(
             signal.signal(kept, signal.SIG_IGN)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         if os.read(go, 1):
+            for place, descriptor in enumerate(streams):
+                if descriptor >= 0:
+                    os.dup2(descriptor, place)
             if cwd is not None:
                 os.chdir(cwd)
             try:
@@ -242,11 +258,19 @@ class _StartedTarget(Target):
     """By subprocess, for systems without fork: it runs from the beginning, and some of its start is missed."""
 
     def __init__(
-        self, path: str, command: Sequence[str], environ: Mapping[str, str], cwd: str | os.PathLike[str] | None
+        self,
+        path: str,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        cwd: str | os.PathLike[str] | None,
+        streams: Streams,
     ) -> None:
         super().__init__(command)
         try:
-            self._process = subprocess.Popen([path, *command[1:]], env=dict(environ), cwd=cwd)
+            stdin, stdout, stderr = (None if descriptor < 0 else descriptor for descriptor in streams)
+            self._process = subprocess.Popen(
+                [path, *command[1:]], env=dict(environ), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr
+            )
         except OSError as error:
             raise _not_started(command[0], error.errno or errno.EIO) from error
         self.pid = self._process.pid

@@ -19,7 +19,6 @@ from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceFailed, DTraceProfilerError
 from dtrace_profiler.held_samples import HeldSamples
 from dtrace_profiler.own_threads import own_thread_ids
-from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.processes import descendants, process_exists
 from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
@@ -36,8 +35,9 @@ READY_TIMEOUT_S = 60.0
 _HANDOVER_NS, _LATEST_HANDOVER_NS = 100_000_000, 5_000_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _WATCH_S, _RESOLVE_S, _SETTLED_S = 0.25, 0.1, 2.0
-_PAUSE_S, _TREE_PAUSE_S = 0.1, 0.01
-"""Between two reads once a program has run for `_SETTLED_S`; in a tree, which programs start in at any time."""
+_PAUSE_S, _SHORT_PAUSE_S = 0.1, 0.01
+"""Between two reads once a program has run for `_SETTLED_S`; in a tree, which programs start in at any time, and
+where somebody looks at the samples as they come."""
 
 
 class DTraceEngine:
@@ -63,17 +63,24 @@ class DTraceEngine:
         self.begin_ns = 0
         self.losses: dict[str, int] = {}
         self.notes: list[str] = []
+        self._collector = collector
         self._recording = recording
+        self._unrecorded: list[tuple[int, int]] = []
+        """Losses that the recording does not have yet."""
         self._on_failure = on_failure
         self._lock = threading.RLock()
         self._resolver = Resolver(
             request.options, collector, recording=recording, lose=self.lose, own_threads=self.own_threads
         )
-        self._control = ControlChannel()
+        self._control = ControlChannel(0) if request.dialect.classic else ControlChannel()
         self._python: PythonProcesses | None = None
         if request.options.python:
             self._python = PythonProcesses(
-                tell=self._control.python, lose=self.lose, note=self._note, depth=request.options.depth
+                tell=self._control.python,
+                lose=self.lose,
+                note=self._note,
+                depth=request.options.depth,
+                on=request.system.system,
             )
             self._resolver.python = self._python
         self._members = {request.pid}
@@ -89,10 +96,8 @@ class DTraceEngine:
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._resolving: threading.Thread | None = None
         if request.options.native == "full" and request.options.depth > MAX_NATIVE_FRAMES + 1:
-            self.notes.append(
-                f"Native stacks are cut at {MAX_NATIVE_FRAMES} frames, the kernel's limit"
-                " (kernel.perf_event_max_stack)."
-            )
+            limit = "the kernel's limit (kernel.perf_event_max_stack)"
+            self.notes.append(f"Native stacks are cut at {MAX_NATIVE_FRAMES} frames, {limit}.")
 
     @property
     def dtrace_version(self) -> str:
@@ -156,7 +161,9 @@ class DTraceEngine:
         )
 
     def _start_stage(self, program: ProgramRequest) -> Stage:
-        stage = Stage.prepared(program, StageCommand(self.request.dtrace.path, self.request.elevation), self)
+        asked = self.request
+        command = StageCommand(asked.dtrace.path, asked.elevation, asked.system, asked.dialect)
+        stage = Stage.prepared(program, command, self)
         if self._stages:
             stage.from_ns = 1 << 63  # until it has begun
         else:
@@ -203,8 +210,12 @@ class DTraceEngine:
 
     def lose(self, what: str, count: int = 1) -> None:
         """Count what is missing. Any thread."""
+        now_ns = time.time_ns()
         with self._lock:
             self.losses[what] = self.losses.get(what, 0) + count
+        self._collector.lost(now_ns, count)
+        if self._recording is not None:
+            self._unrecorded.append((now_ns, count))
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -261,7 +272,8 @@ class DTraceEngine:
                 self._take(stage, record)
                 records.append(record)
         if stage.begin_ns and time.monotonic() - stage.began_at > _SETTLED_S and not stage.stopping:
-            stage.session.pause_s = _TREE_PAUSE_S if self.request.options.children else _PAUSE_S
+            prompt = self.request.options.children or self._collector.watched
+            stage.session.pause_s = _SHORT_PAUSE_S if prompt else _PAUSE_S
         self._queue.put(lambda: self._resolve(stage, records))
 
     def _take(self, stage: Stage, record: Record) -> None:
@@ -289,11 +301,9 @@ class DTraceEngine:
         if last:
             self._queue.put(None)
         if not stage.stopping and not self._stopping.is_set():
-            error = classify(stage.errors, status, system())
-            if stage is not self._stages[0] and not stage.begin_ns:
-                self._stay_shallow(error)
-                return
-            self._on_failure(error)
+            error = classify(stage.errors, status, self.request.system.system)
+            later = stage is not self._stages[0] and not stage.begin_ns
+            (self._stay_shallow if later else self._on_failure)(error)
         if last:
             self.ready.set()
         self._changed.set()
@@ -325,18 +335,19 @@ class DTraceEngine:
                 self.target_ended.set()
 
     def _begin(self, stage: Stage, timestamp_ns: int) -> None:
-        if stage is not self._stages[0]:
+        before = self._stages[self._stages.index(stage) - 1] if stage is not self._stages[0] else None
+        if before is not None:
             # What has come since its text was written. Both programs listen; the first has heard it before.
             for pid in self._members:
                 self._control.member(pid)
         if self._python is not None:
             self._python.tell_all()
         stage.begin_ns, stage.began_at = timestamp_ns, time.monotonic()
-        if stage is not self._stages[0]:
+        if before is not None:
             # Not before it knows all processes, which on a busy machine takes a while. (Our clock may have been set
             # since dtrace took its time from it.)
             told_ns = min(max(timestamp_ns, time.time_ns()), timestamp_ns + _LATEST_HANDOVER_NS)
-            stage.from_ns = self._stages[0].until_ns = told_ns + _HANDOVER_NS
+            stage.from_ns = before.until_ns = told_ns + _HANDOVER_NS
             stage.began_at += (told_ns - timestamp_ns) / 1e9  # the first goes on for as long
         self.begin_ns = self.begin_ns or timestamp_ns
         self.ready.set()
@@ -353,7 +364,8 @@ class DTraceEngine:
         while (work := self._queue.get()) is not None:
             work()
             if self._queue.empty():
-                self._stopping.wait(_RESOLVE_S)  # taking in much at once costs less than waking up for each little
+                # Taking in much at once costs less than waking up for each little.
+                self._stopping.wait(_SHORT_PAUSE_S if self._collector.watched else _RESOLVE_S)
         self._held.close()
         self._resolver.retry(give_up=True)
         self._resolver.close()
@@ -376,6 +388,9 @@ class DTraceEngine:
                 recording.record(record)
         self._resolver.retry()
         if recording is not None:
+            lost, self._unrecorded = self._unrecorded, []
+            for timestamp_ns, count in lost:
+                recording.fact("lost", [timestamp_ns, count])
             try:
                 recording.flush()
             except OSError as error:

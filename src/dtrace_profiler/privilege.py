@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 
 from dtrace_profiler.errors import PrivilegeError
+from dtrace_profiler.platforms import illumos
 from dtrace_profiler.platforms.base import is_superuser, system
 from dtrace_profiler.record.messages import classify
 
@@ -30,7 +31,7 @@ def elevation(*, interactive: bool = False, command: Sequence[str] = ELEVATED_CO
     `interactive`: a person is at the terminal who can type a password; it is asked for here, once. Raises
     PrivilegeError with sudo's reason where sudo is missing or refuses. Takes some 10 ms for who isn't root.
     """
-    if is_superuser() is not False:
+    if is_superuser() is not False or (system() == "illumos" and illumos.may_use_dtrace()):
         return []
     sudo = shutil.which("sudo")
     if sudo is None:

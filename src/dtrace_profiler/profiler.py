@@ -18,17 +18,18 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from dtrace_profiler._version import __version__
 from dtrace_profiler.collector import Collector
-from dtrace_profiler.engines import dtrace_request, sampler_can_profile
+from dtrace_profiler.engines import dtrace_engine, dtrace_request, sampler_can_profile
 from dtrace_profiler.errors import DTraceProfilerError, EngineError, UsageError
 from dtrace_profiler.model.frame import Sample
 from dtrace_profiler.model.options import DEFAULT_DEPTH, DEFAULT_FREQUENCY_HZ, EngineName, NativeMode, Options
 from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.no_samples import Watched
 from dtrace_profiler.own_threads import OwnThreadIds
 from dtrace_profiler.pipeline import DTraceEngine
 from dtrace_profiler.platforms.permission import check_process
@@ -49,9 +50,11 @@ class DTraceProfiler:
     `pid`: the process, this one by default. `engine`: `dtrace`, `sampler` (embedded, only this process, only Python
     frames), or `auto`: DTrace where it can run, else the sampler with `engine_reason` saying why. `depth`: frames
     kept of a stack's leaf side, 1 to 512. `kernel`: kernel frames too. `children`: the process's children and
-    theirs. `native`: native frames, `full`, only the `leaf`, or `none`. `glue`: keep CPython's own frames between
-    Python frames. `record`: a file that gets the recording. `interactive`: a password may be asked for.
+    theirs. `native`: native frames, `full`, only the `leaf`, or `none`. `python`: whether DTrace looks for Python
+    frames. `glue`: keep CPython's own frames between them. `classic`: as on other systems than Linux
+    (docs/platforms.md). `record`: a file that gets the recording. `interactive`: a password may be asked for.
     `before_exec`: the command that the process, now held, is about to execute (see `launch.start_held`).
+    `keep_s`: the profile is only of the last so many seconds; 0: of all.
 
     Any thread may call any method. `start` and `stop` may follow each other any number of times. In a child made by
     `os.fork` the profiler is stopped. Raises `UsageError` for values out of range.
@@ -67,22 +70,28 @@ class DTraceProfiler:
         children: bool = False,
         native: NativeMode = "full",
         glue: bool = False,
+        python: bool = True,
+        classic: bool = False,
         record: str | os.PathLike[str] | None = None,
         interactive: bool = False,
         before_exec: Sequence[str] = (),
+        keep_s: float = 0.0,
     ) -> None:
+        if not 0 <= keep_s < 1e9:
+            raise UsageError(f"keep_s {keep_s!r} is no number of seconds: 0 keeps all.")
+        if keep_s and record is not None:
+            raise UsageError("a recording keeps all, keep_s does not: leave out one of them.")
         if pid is not None and (isinstance(pid, bool) or not isinstance(pid, int) or pid <= 0):
             raise UsageError(f"pid {pid!r} is no process id: a whole number above 0.")
         self._pid = pid
-        self._options = Options(
-            engine=engine, depth=depth, kernel=kernel, children=children, native=native, glue=glue
-        )
+        modes = Options(engine=engine, depth=depth, kernel=kernel, children=children, native=native, glue=glue)
+        self._options = replace(modes, python=python, classic=classic)
         self._record = None if record is None else Path(record)
         self._interactive = interactive
         self._before_exec = tuple(before_exec)
         self._lock = threading.RLock()
         self._engine: DTraceEngine | EmbeddedSampler | None = None
-        self._collector = Collector()
+        self._collector = Collector(keep_s=keep_s)
         self._recording: RecordingFile | None = None
         self._live: LiveServer | None = None
         self._started_ns = 0
@@ -157,22 +166,14 @@ class DTraceProfiler:
         with self._lock:
             if self.running:
                 raise UsageError("this profiler is already running: stop it first.")
-            options = Options(
-                frequency_hz=frequency_hz,
-                depth=self._options.depth,
-                kernel=self._options.kernel,
-                children=self._options.children,
-                native=self._options.native,
-                glue=self._options.glue,
-                engine=self._options.engine,
-            )
-            self._options = options
+            options = self._options = replace(self._options, frequency_hz=frequency_hz)
             check_process(self.process_id)
             self._target_text = shlex.join(self._before_exec) or command_line(self.process_id)
             self.error = None
             self.engine_reason = self.engine_remedy = ""
-            self._collector = Collector(previous=self._collector)
+            self._collector = Collector(previous=self._collector, keep_s=self._collector.keep_s)
             self._started_ns, self._stopped_ns = time.time_ns(), 0
+            self._watched = Watched(self.process_id)
             if self._record is not None:
                 self._recording = RecordingFile(self._record, self.meta(), process_id=self.process_id)
             _running.add(self)
@@ -190,7 +191,7 @@ class DTraceProfiler:
                 request = dtrace_request(
                     self.process_id, options, interactive=self._interactive, before_exec=bool(self._before_exec)
                 )
-                engine = DTraceEngine(
+                engine = dtrace_engine(
                     request, self._collector, recording=self._writer, on_failure=self._engine_failed
                 )
                 self._engine = engine
@@ -286,9 +287,7 @@ class DTraceProfiler:
             self.start(self._options.frequency_hz)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     # What was sampled.
@@ -302,7 +301,7 @@ class DTraceProfiler:
         return self._collector.take()
 
     def profile(self) -> Profile:
-        """A snapshot of all samples since `start`, taken or not."""
+        """A snapshot of all samples since `start`, taken or not; with `keep_s`, of those that are kept."""
         return self._collector.snapshot(self.meta())
 
     def meta(self) -> Meta:
@@ -316,7 +315,9 @@ class DTraceProfiler:
         notes = list(engine.notes) if engine is not None else []
         if self.engine_reason:
             notes.append(f"Sampled inside the process: {self.engine_reason} Native and kernel frames are missing.")
-        return Meta(
+        if self._stopped_ns and engine is not None and not self.sample_count:
+            notes.append(self._watched.why_no_samples(self.losses))
+        meta = Meta(
             engine=self.engine,
             unit="samples" if isinstance(engine, DTraceEngine) else "nanoseconds",
             frequency_hz=self._options.frequency_hz,
@@ -328,6 +329,13 @@ class DTraceProfiler:
             losses=self.losses,
             notes=notes,
         )
+        return self._collector.kept(meta)
+
+    def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
+        """Write the `profile` of now, in the format of the suffix or the one named. Sampling goes on meanwhile."""
+        from dtrace_profiler.formats import write_profile
+
+        write_profile(self.profile(), path, format)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, refresh_s: float = 0.1) -> str:
         """Show the profile in browsers while it grows. Returns the address, which holds the key to it.

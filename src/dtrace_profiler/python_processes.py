@@ -18,11 +18,13 @@ from dtrace_profiler.cpython.code import CodeReader
 from dtrace_profiler.cpython.code_object import SHIM, CodeObject
 from dtrace_profiler.cpython.glue import EvaluationLoops, native_unwind_works
 from dtrace_profiler.cpython.inherited_code import InheritedCode
-from dtrace_profiler.cpython.layout import Layout, LayoutError, find_layout
-from dtrace_profiler.cpython.memory import MemoryReadError, ProcessMemory
+from dtrace_profiler.cpython.layout import Layout, LayoutError
+from dtrace_profiler.cpython.looking import look_into
+from dtrace_profiler.cpython.memory import Memory, MemoryReadError, ProcessMemory
 from dtrace_profiler.cpython.modules import ModuleNames
 from dtrace_profiler.merge import PythonFrame
 from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.platforms.base import System
 from dtrace_profiler.platforms.processes import arguments, process_exists, working_directory
 from dtrace_profiler.record.parse import CodeName, PythonStack
 from dtrace_profiler.record.python_walk import PythonProcess
@@ -83,7 +85,9 @@ class PythonProcesses:
         lose: Callable[..., None],
         note: Callable[[str], None],
         depth: int,
+        on: System = "linux",
     ) -> None:
+        self._on = on
         self._tell = tell
         self._lose = lose
         self._note = note
@@ -123,12 +127,17 @@ class PythonProcesses:
     def is_python(self, pid: int) -> bool:
         return pid in self._known
 
+    def hides_callers(self, pid: int) -> bool:
+        """Whether it is a CPython whose native code keeps no frame pointers."""
+        process = self._known.get(pid)
+        return process is not None and not process.full_native
+
     # Finding.
 
     def look(self, pid: int) -> bool:
         """Look at a process once, now; later again where it is still starting."""
         try:
-            self._known[pid] = self._open(find_layout(pid))
+            self._known[pid] = self._open(*look_into(pid, self._on))
         except LayoutError as error:
             if error.kind == "not_ready":
                 self.watch(pid)
@@ -137,11 +146,7 @@ class PythonProcesses:
             return False
         return True
 
-    def _open(self, layout: Layout) -> _Process:
-        try:
-            memory = ProcessMemory(layout.pid)
-        except MemoryReadError as error:
-            raise LayoutError("it has ended.", "ended") from error
+    def _open(self, layout: Layout, memory: Memory) -> _Process:
         modules = ModuleNames(
             arguments(layout.pid), root=f"/proc/{layout.pid}/root", directory=working_directory(layout.pid)
         )
@@ -185,7 +190,7 @@ class PythonProcesses:
         if pid in self._known:
             return
         try:
-            process = self._open(find_layout(pid))
+            process = self._open(*look_into(pid, self._on))
         except LayoutError as error:
             age = time.monotonic() - since
             if error.kind in ("not_python", "not_ready") and age < _GIVE_UP_S and process_exists(pid):
@@ -365,6 +370,8 @@ def _for_walk(process: _Process) -> PythonProcess:
         leaf_only=not process.full_native,
         code_type=layout.code_type,
         code_shape=_code_shape(offsets),
+        holder=layout.holder,
+        owner=offsets["ts.ntid"],
     )
 
 

@@ -22,7 +22,7 @@ from dtrace_profiler.python_processes import NamedStack, PythonProcesses
 from dtrace_profiler.record.parse import NativeStack, SampleRecord
 from dtrace_profiler.record.program import MAX_NATIVE_FRAMES
 from dtrace_profiler.record.recording import RecordingWriter
-from dtrace_profiler.stacks import TRUNCATED, UNKNOWN, NativeFrames, NativeProcess, kernel_frames
+from dtrace_profiler.stacks import TRUNCATED, UNKNOWN, NativeFrames, NativeProcess, kernel_frames, named_stack
 from dtrace_profiler.symbols.native import Symboliser
 
 _PENDING_S = 5.0
@@ -182,7 +182,10 @@ class Resolver:
         """(frames root first, names of what is missing from them)."""
         missing = []
         lines = self._natives.get(record.native, ())
-        if lines:
+        if lines and self._options.classic:  # named by dtrace
+            leaf_only = self.python is not None and self.python.hides_callers(record.process_id)
+            native = named_stack(process, lines, limit=self._native_limit, leaf_only=leaf_only)
+        elif lines:
             native = process.stack(lines, limit=self._native_limit)
         elif self._options.native == "none":
             native = process.leaf(0)

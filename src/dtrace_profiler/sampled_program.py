@@ -28,7 +28,13 @@ class SampledProgram:
     """
 
     def __init__(
-        self, command: Sequence[str], options: Options, *, record: str | None = None, reason: str = ""
+        self,
+        command: Sequence[str],
+        options: Options,
+        *,
+        record: str | None = None,
+        reason: str = "",
+        keep_s: float = 0.0,
     ) -> None:
         launch = prepare(list(command), options)
         self.command = launch.command
@@ -38,7 +44,7 @@ class SampledProgram:
         self._options = options
         self._reason = reason
         self._target_text = shlex.join(command)
-        self._collector = Collector()
+        self._collector = Collector(keep_s=keep_s)
         self._recording: RecordingFile | None = None
         self._started_ns = time.time_ns()
         self._stopped_ns = 0
@@ -97,7 +103,7 @@ class SampledProgram:
             notes = [f"{SAMPLED_INSIDE} {self._reason} Native and kernel frames are missing.", *notes]
         begin_ns = min((process.start_ns for process in self._reader.processes if process.start_ns), default=0)
         begin_ns = begin_ns or self._started_ns
-        return Meta(
+        meta = Meta(
             engine="sampler",
             unit="nanoseconds",
             frequency_hz=self._options.frequency_hz,
@@ -109,3 +115,4 @@ class SampledProgram:
             losses=self.losses,
             notes=notes,
         )
+        return self._collector.kept(meta)

@@ -10,11 +10,11 @@ from typing import Protocol
 from dtrace_profiler.errors import DTraceFailed
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.platforms.dtrace_command import DTraceCommand
+from dtrace_profiler.platforms.facts import SystemFacts
 from dtrace_profiler.record.control import ControlChannel
+from dtrace_profiler.record.dialects import Dialect
 from dtrace_profiler.record.messages import drops, is_notice, run_time_error
-from dtrace_profiler.record.parse import Parser
-from dtrace_profiler.record.program import ProgramRequest, d_program
-from dtrace_profiler.record.program import options as program_options
+from dtrace_profiler.record.program import ProgramRequest
 from dtrace_profiler.record.session import Session, SessionCommand
 from dtrace_profiler.record.workspace import Workspace
 
@@ -32,6 +32,8 @@ class EngineRequest:
     pid: int
     options: Options
     machine: str
+    system: SystemFacts
+    dialect: Dialect
     expect_exec: bool = False
     """The process is about to execute the program that is meant: what it is now says nothing."""
 
@@ -42,6 +44,8 @@ class StageCommand:
 
     path: str
     elevation: Sequence[str]
+    system: SystemFacts
+    dialect: Dialect
 
 
 def not_started(error: OSError | RuntimeError, what: str = "") -> DTraceFailed:
@@ -67,7 +71,7 @@ class Stage:
         self, request: ProgramRequest, workspace: Workspace, dtrace: StageCommand, listener: StageListener
     ) -> None:
         self.request = request
-        self.parser = Parser()
+        self.parser = dtrace.dialect.parser()
         self.from_ns = 0
         self.until_ns = 1 << 63
         self.begin_ns = 0
@@ -75,16 +79,21 @@ class Stage:
         self.started_at = time.monotonic()
         self.stopping = False
         self.errors = ""
+        self.lost = 0
+        """Samples that its parser has missed, as far as they were counted."""
         self._error_rest = b""
         self._faulty = False
         self._listener = listener
         self._workspace = workspace
         self.notes = workspace.notes
-        self.text = d_program(request)
+        self.text = dtrace.dialect.program(request)
         arguments = ["-q"]
-        for option in (*program_options(request), *workspace.options):
+        for option in (*dtrace.dialect.options(request), *workspace.options):
             arguments += ["-x", option]
-        arguments += ["-s", str(workspace.write_program(self.text))]
+        if dtrace.system.program_as == "file":
+            arguments += ["-s", str(workspace.write_program(self.text))]
+        else:
+            arguments += ["-n", self.text]
         self.session = Session(
             SessionCommand(
                 dtrace=dtrace.path,
@@ -102,7 +111,7 @@ class Stage:
     def prepared(cls, request: ProgramRequest, dtrace: StageCommand, listener: StageListener) -> Stage:
         """Written, not yet started. Raises `DTraceFailed` when that can't be."""
         try:
-            workspace = Workspace.create(dtrace.path)
+            workspace = Workspace.create(dtrace.path, dtrace.system, all_types=dtrace.dialect.classic)
         except OSError as error:
             raise not_started(error, "no temporary file can be written: ") from error
         try:

@@ -13,8 +13,15 @@ import pytest
 from cli_runs import Run
 
 from dtrace_profiler.cli import main
+from dtrace_profiler.platforms import linux
 from dtrace_profiler.platforms.base import is_superuser
 
+RECORDING = """# dtrace-profiler recording 1
+# {"frame":[0,"f","","",0,0,"native",0]}
+# {"stack":[[0,0,0,1,0],[0]]}
+# {"sample":[1700000000000000000,1,1,1,1]}
+# {"lost":[1700000000000000000,3]}
+"""
 FOLDED = "main;parse;read 30\nmain;work 12\n"
 
 
@@ -38,6 +45,25 @@ def test_convert(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert capsys.readouterr() == ("", "")
     assert len(os.listdir(here)) == 4
+
+
+def test_convert_says_what_a_format_can_not_hold(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "in.dtrace").write_text(RECORDING)
+    assert main(["convert", "in.dtrace", "-o", "out.pb.gz", "-o", "out.folded"]) == 0
+    said = "dtrace-profiler: out.pb.gz can't hold the samples' times and when samples were lost.\n"
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_format_that_needs_a_missing_package(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (here / "in.folded").write_text(FOLDED)
+    assert main(["convert", "in.folded", "-o", "out.folded", "-o", "out.parquet"]) == 2
+    said = capsys.readouterr().err
+    assert "Parquet files need pyarrow, which is not installed." in said
+    assert "pip install 'dtrace-profiler[parquet]'" in said
+    assert os.listdir(here) == ["in.folded"]
 
 
 def test_convert_by_pipes(tmp_path: Path) -> None:
@@ -137,7 +163,7 @@ def test_dtrace_takes_the_script(cli: Run, here: Path) -> None:
 
     assert is_superuser()
     dtrace = find_dtrace().path
-    workspace = Workspace.create(dtrace)
+    workspace = Workspace.create(dtrace, linux.FACTS)
     try:
         options = [word for option in workspace.options for word in ("-x", option)]
         done = subprocess.run(

@@ -44,6 +44,7 @@ def layout(pid: int) -> Layout:
         interpreter=1,
         offsets=table(11),
         slot=-8,
+        holder=0,
         current_slot=0,
         counter=NO_COUNTER,
         code_type=0x1000,
@@ -62,13 +63,12 @@ def told() -> list[PythonProcess]:
 def processes(monkeypatch: pytest.MonkeyPatch, told: list[PythonProcess]) -> PythonProcesses:
     there = {PARENT}
 
-    def find_layout(pid: int) -> Layout:
+    def look_into(pid: int, on: str) -> tuple[Layout, Any]:
         if pid not in there:
             raise LayoutError("it is no CPython.", "not_python")
-        return layout(pid)
+        return layout(pid), SimpleNamespace(read=lambda *_: b"")
 
-    monkeypatch.setattr(python_processes, "find_layout", find_layout)
-    monkeypatch.setattr(python_processes, "ProcessMemory", lambda pid: SimpleNamespace(read=lambda *_: b""))
+    monkeypatch.setattr(python_processes, "look_into", look_into)
     monkeypatch.setattr(python_processes, "CodeReader", Reader)
     monkeypatch.setattr(python_processes, "EvaluationLoops", lambda layout: SimpleNamespace(prepare=lambda: None))
     monkeypatch.setattr(python_processes, "process_exists", lambda pid: False)

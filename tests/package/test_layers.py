@@ -13,12 +13,18 @@ import dtrace_profiler
 
 ROOT = Path(__file__).parents[2]
 
-OPTIONAL = ("numpy", "symbolic", "multi_demangle", "playwright")
+OPTIONAL = ("numpy", "symbolic", "multi_demangle", "opentelemetry", "playwright", "pyarrow", "rich", "textual")
 POSIX_ONLY = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 WINDOWS_ONLY = ("msvcrt", "winreg", "_winapi")
 
 
-ABOUT_ONE = {"dtrace_profiler.model.fold_numpy"}
+ABOUT_ONE = {
+    "dtrace_profiler.model.fold_numpy",
+    *(
+        f"dtrace_profiler.terminal.{name}"
+        for name in ("app", "cells", "colours", "driver", "graph", "lines", "sheets", "status", "table", "view_state")
+    ),
+}
 """Modules that are all about something optional, and imported only where that is there."""
 
 
@@ -76,7 +82,7 @@ def test_every_module_can_be_imported_without_the_functions_of_posix() -> None:
     program = f"""
 import importlib, os, signal, socket, time
 import asyncio, click, ctypes, http.server, multiprocessing.context, selectors, shutil, socketserver, ssl
-import subprocess, tempfile, webbrowser
+import subprocess, tempfile, textual.app, textual.widgets, webbrowser
 for module, names in {{
     os: ["fork", "getuid", "geteuid", "getgid", "major", "minor", "chown", "killpg", "setsid", "register_at_fork",
          "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "pread", "sysconf", "WNOHANG", "pidfd_open", "posix_spawn"],

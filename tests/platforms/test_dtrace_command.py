@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import fake_dtrace
 from dtrace_profiler.errors import DTraceFailed, DTraceNotFound, DTraceTooOld, NotDTrace
 from dtrace_profiler.platforms import dtrace_command
 from dtrace_profiler.platforms.dtrace_command import find_dtrace, parse_version
+from dtrace_profiler.platforms.systems import facts
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +22,7 @@ def no_system_directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pa
     """The machine's own dtrace stays out of sight; `sbin` stands for the directories outside PATH."""
     sbin = tmp_path / "sbin"
     sbin.mkdir()
-    monkeypatch.setattr(dtrace_command, "_DIRECTORIES", dict.fromkeys(dtrace_command._DIRECTORIES, (str(sbin),)))
+    monkeypatch.setattr(dtrace_command, "facts", lambda on: replace(facts(on), directories=(str(sbin),)))
     return sbin
 
 
@@ -130,6 +132,7 @@ def test_an_answer_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
 
 
 def test_windows_directories_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(dtrace_command, "_DIRECTORIES", {"windows": ("%ProgramFiles%",)})
+    directories = ("%ProgramFiles%",)
+    monkeypatch.setattr(dtrace_command, "facts", lambda on: replace(facts(on), directories=directories))
     fake_dtrace.install(tmp_path, version="Sun D 1.13.1")
     assert find_dtrace("windows", {"ProgramFiles": str(tmp_path)}).version == (1, 13, 1)

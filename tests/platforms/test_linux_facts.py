@@ -43,7 +43,8 @@ def test_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mounts", "there"),
     [
-        ("nodev /sys/kernel/tracing tracefs rw 0 0\n", True),
+        ("nodev /sys/kernel/tracing tracefs rw 0 0\n", False),
+        ("tracefs /sys/kernel/debug/tracing tracefs rw 0 0\n", True),
         ("debugfs /sys/kernel/debug debugfs rw 0 0\n", True),
         ("tracefs /tracefs ext4 rw 0 0\n\n", False),
     ],

@@ -122,12 +122,21 @@ CASES: list[tuple[str, int | None, System, type[DTraceProfilerError], str, str]]
         "--depth",
     ),
     (
+        "dtrace: failed to compile script /tmp/x.d: line 12: probe description rawtp:sched::sched_process_exec"
+        " does not match any probes\n",
+        1,
+        "linux",
+        DTraceFailed,
+        "tracefs is not mounted",
+        "mount -t debugfs",
+    ),
+    (
         "dtrace: could not enable tracing: Failed to enable dtrace:::BEGIN: No such file or directory\n",
         1,
         "linux",
         DTraceFailed,
         "tracefs is not mounted",
-        "mount -t tracefs",
+        "mount -t debugfs",
     ),
     (
         "dtrace: invalid probe specifier BEGIN { exit(0); }: \"/usr/lib/dtrace/6.10/io.d\", line 134: failed to"
@@ -168,8 +177,8 @@ CASES: list[tuple[str, int | None, System, type[DTraceProfilerError], str, str]]
         1,
         "linux",
         DTraceFailed,
-        "no probe profile-9999; it samples at 1 to 4999 Hz",
-        "",
+        "no probe profile-9999: it samples at 1 to 4999 Hz",
+        "dtrace -l -P profile",
     ),
     ("dtrace: No such process\n", 1, "linux", NoSuchProcess, "has ended", ""),
     ("dtrace: failed to grab pid 12: no such process\n", 1, "freebsd", NoSuchProcess, "no process 12", ""),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dtrace_profiler.platforms import linux
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
 from dtrace_profiler.record.program import BATCH_SAMPLES, FLUSH_HZ, ProgramRequest, d_program, options
 from dtrace_profiler.record.python_walk import (
@@ -201,7 +202,7 @@ def test_the_shape_of_a_process_is_one_word(process: PythonProcess) -> None:
 def test_the_real_dtrace_compiles_it(name: str) -> None:
     """`-e`: compile and end. The kernel's verifier is met by the tests that sample."""
     command = find_dtrace()
-    workspace = Workspace.create(command.path)
+    workspace = Workspace.create(command.path, linux.FACTS)
     try:
         program = workspace.write_program(d_program(KINDS[name]))
         arguments = [word for option in (*options(KINDS[name]), *workspace.options) for word in ("-x", option)]

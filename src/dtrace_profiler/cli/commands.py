@@ -54,10 +54,11 @@ Examples:
   dtrace-profiler run -o profile.svg -o profile.folded -- make all
   dtrace-profiler run --all-children --kernel -- gunicorn app:app
   dtrace-profiler run -q -o - -- python script.py | sort | head
+  dtrace-profiler run --tui -- python script.py     the flame graph in this terminal, while it runs
 
 The exit status is the program's own. Ctrl-C ends the profile and writes it. Without -o the flame graph goes to
 PROGRAM-DATE-TIME.html. DTrace needs root: without, you are asked for sudo's password, for DTrace alone; the
-program runs as you.""",
+program runs as you. With --tui the keys are the view's: the program gets none from this terminal.""",
 )
 @sampling_options
 @output_options
@@ -111,13 +112,19 @@ def convert(source: str, outputs: tuple[str, ...], format_name: str | None, inpu
     epilog="""\b
 Examples:
   dtrace-profiler view run.dtrace
-  dtrace-profiler view --no-browser stacks.folded   prints where the page is"""
+  dtrace-profiler view --no-browser stacks.folded   prints where the page is
+  dtrace-profiler view --tui run.dtrace             in this terminal"""
 )
 @click.argument("source", metavar="FILE")
 @click.option("--input-format", metavar="NAME", help="The format of FILE, if it isn't told right.")
 @click.option("--no-browser", is_flag=True, help="Print where the page is, and open nothing.")
-def view(source: str, input_format: str | None, no_browser: bool) -> int:
+@click.option("--tui", is_flag=True, help="Show it in this terminal.")
+def view(source: str, input_format: str | None, no_browser: bool, tui: bool) -> int:
     """Open a recording, folded stacks or dtrace's plain output as a flame graph in the browser."""
+    if tui:
+        from dtrace_profiler.cli import tui as terminal
+
+        return terminal.view(source, input_format)
     from dtrace_profiler.cli import files
 
     return files.view(source, input_format, open_browser=not no_browser)
@@ -144,14 +151,22 @@ def script(pid: int, **values: Any) -> int:
 The exit status is 0 if DTrace can be used, and 4 if not.
 Examples:
   dtrace-profiler doctor
+  dtrace-profiler doctor 4711                       and what there is to know of this process
+  dtrace-profiler doctor --fix                      asks, and runs what is harmless
+  dtrace-profiler doctor --selftest                 half a minute; writes a report to send along
   dtrace-profiler doctor --json | jq .checks"""
 )
+@click.argument("pid", type=ProcessId(), required=False, metavar="[PID]")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-def doctor(as_json: bool) -> int:
-    """Say whether DTrace can be used here, what is missing, and how to mend it."""
+@click.option("--fix", is_flag=True, help="Run the commands that are harmless, after asking.")
+@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@click.option("--selftest", is_flag=True, help="Profile a program that knows its truth, in every way there is here.")
+@click.option("-o", "--output", metavar="FILE", help="Of the self-test's report.")
+def doctor(pid: int | None, as_json: bool, fix: bool, yes: bool, selftest: bool, output: str | None) -> int:
+    """Say whether DTrace can be used here, what is missing, what that costs, and how to mend it."""
     from dtrace_profiler.cli import doctor as examination
 
-    return examination.doctor(as_json=as_json)
+    return examination.doctor(pid, as_json=as_json, fix=fix, yes=yes, with_selftest=selftest, output=output)
 
 
 @cli.command(

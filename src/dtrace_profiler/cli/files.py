@@ -14,7 +14,7 @@ import click
 from dtrace_profiler.cli.browser import open_in_browser
 from dtrace_profiler.cli.outputs import STDOUT, Output, choose_format, write
 from dtrace_profiler.errors import InputError, UsageError
-from dtrace_profiler.formats import read_profile
+from dtrace_profiler.formats import dropped, read_profile
 from dtrace_profiler.model.profile import Profile
 
 
@@ -24,6 +24,9 @@ def convert(source: str, outputs: Sequence[str], format_name: str | None, input_
     profile = read(source, input_format)
     for output in chosen:
         write(profile, output)
+        if lost := dropped(profile, output.format):
+            words = f"{', '.join(lost[:-1])} and {lost[-1]}" if len(lost) > 1 else lost[0]
+            click.echo(f"dtrace-profiler: {output.name} can't hold {words}.", err=True)
     return 0
 
 

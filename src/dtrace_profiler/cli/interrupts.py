@@ -11,6 +11,7 @@ import contextlib
 import select
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -63,6 +64,10 @@ class Interrupts:
         for name in _FORWARDED:
             self._handle(name, self._on_forwarded)
         self._handle("SIGCHLD", lambda *_: None)
+
+    def on(self, name: str, act: Callable[[], None]) -> None:
+        """A signal that is ours, not the program's. `act` is called between any two lines of the main thread."""
+        self._handle(name, lambda *_: act())
 
     def writing(self) -> None:
         """From now on the profile is taken in and written: a Ctrl-C no longer ends it, the second one gives up."""

@@ -60,13 +60,22 @@ class Outputs:
         if failed is not None:
             raise failed
 
+    def files(self) -> Outputs:
+        """Those that aren't stdout."""
+        return Outputs(tuple(output for output in self.profiles if output.path != STDOUT), self.recording)
+
+    def stdout(self) -> Outputs:
+        return Outputs(tuple(output for output in self.profiles if output.path == STDOUT), None)
+
     def hand_over_recording(self) -> None:
         if self.recording is not None:
             give_to_invoking_user(self.recording)
 
 
-def plan(files: Sequence[str], format_name: str | None, record: str | None, default_stem: str) -> Outputs:
-    """The outputs that the options ask for; without any, an HTML page in the current folder.
+def plan(
+    files: Sequence[str], format_name: str | None, record: str | None, default_stem: str, *, none: bool = False
+) -> Outputs:
+    """The outputs that the options ask for; without any, an HTML page in the current folder, or with `none`, none.
 
     Raises UsageError for a format that isn't known or can't be told.
     """
@@ -78,7 +87,7 @@ def plan(files: Sequence[str], format_name: str | None, record: str | None, defa
     if STDOUT in recordings:
         raise UsageError("the recording can't go to stdout: name a file, as in --record run.dtrace.")
     profiles = tuple(output for output in outputs if output not in recorded)
-    if not outputs and not record:
+    if not outputs and not record and not none:
         name = f"{default_stem}-{time.strftime('%Y%m%d-%H%M%S')}"
         suffix = format_name or "html"
         profiles = (Output(f"{name}.{suffix}", choose_format(f"{name}.{suffix}", format_name)),)

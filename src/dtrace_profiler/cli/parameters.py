@@ -28,11 +28,17 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # not generic before
 
     name = "seconds"
 
+    def __init__(self, least: float = 0.0, most: float = 1e9) -> None:
+        self._least = least
+        self._most = most
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+) *([a-z]*)", str(value).strip().lower())
         seconds = float(match[1]) * _UNITS_S[match[2]] if match is not None and match[2] in _UNITS_S else 0.0
         if not 0 < seconds < 1e9:
             self.fail(f"{value!r} is no duration above 0: write 10, 1.5, 500ms, 10s, 2m or 1h.", param, ctx)
+        if not self._least <= seconds <= self._most:
+            self.fail(f"{value!r} is out of range: {self._least:g} to {self._most:g} seconds.", param, ctx)
         return seconds
 
 
@@ -106,7 +112,13 @@ def sampling_options(command: F) -> F:
                 show_default=True,
                 help="Native frames: none, only the function that runs, or all.",
             ),
+            click.option("--python/--no-python", default=True, help="Python frames, where the program is a CPython."),
             click.option("--glue", is_flag=True, help="Keep the interpreter's own frames between Python frames."),
+            click.option(
+                "--classic",
+                is_flag=True,
+                help="As on other systems than Linux: stacks counted for a tenth of a second, dtrace's own names.",
+            ),
         )
     ):
         command = option(command)
@@ -135,13 +147,41 @@ def output_options(command: F) -> F:
             ),
             click.option("--format", "format_name", metavar="NAME", help="The format, whatever the suffix."),
             click.option("--record", metavar="FILE", help="Keep what DTrace said, to look at it later (.dtrace)."),
+            click.option(
+                "--keep",
+                "keep_s",
+                type=Duration(1.0),
+                metavar="SECONDS",
+                help="Keep only the last 60s, 5m or 1h in memory; SIGUSR2 writes it, and sampling goes on.",
+            ),
+            click.option(
+                "--save-when",
+                metavar="THRESHOLD",
+                help="With --keep: write it also when more CPU is used, as in 'cpu>90% for 5s'; 100% is one core.",
+            ),
             click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
             click.option(
-                "--live/--no-live",
-                default=False,
-                help="Show the flame graph in the browser while the program runs, and until Ctrl-C.",
+                "--tui",
+                is_flag=True,
+                help="Show the flame graph in this terminal. The program's output is shown when the view closes.",
             ),
+            click.option(
+                "--live/--no-live",
+                default=None,
+                help="Show the flame graph in the browser while the program runs, until the page is closed. Without"
+                " either: where there is a terminal and a browser at hand.",
+            ),
+            click.option("--live-only", is_flag=True, help="The live view, and no file."),
             click.option("--no-browser", is_flag=True, help="With --live: print the address, and open nothing."),
+            click.option(
+                "--refresh",
+                "refresh_s",
+                type=Duration(0.02, 10.0),
+                default="100ms",
+                show_default=True,
+                metavar="SECONDS",
+                help="The page is brought up to date this often: 20ms to 10s.",
+            ),
             click.option(
                 "--host",
                 default=LOOPBACK,
@@ -163,5 +203,16 @@ def output_options(command: F) -> F:
 
 def make_options(values: dict[str, Any]) -> Options:
     """`Options` of the values of `sampling_options` (and `duration_s`), which are taken out of `values`."""
-    names = ("frequency_hz", "engine", "depth", "kernel", "children", "native", "glue", "duration_s")
+    names = (
+        "frequency_hz",
+        "engine",
+        "depth",
+        "kernel",
+        "children",
+        "native",
+        "python",
+        "glue",
+        "classic",
+        "duration_s",
+    )
     return Options(**{name: values.pop(name) for name in names if name in values})

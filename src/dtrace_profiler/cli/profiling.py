@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from dtrace_profiler.cli import report
+from dtrace_profiler.cli.flight_recorder import FlightRecorder, KeepRequest, keep_request
 from dtrace_profiler.cli.interrupts import Interrupts
 from dtrace_profiler.cli.live import LiveRequest, live_request, shown
 from dtrace_profiler.cli.outputs import Outputs, plan
 from dtrace_profiler.cli.progress import Progress
+from dtrace_profiler.cli.tui import TerminalRun
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceProfilerError, EngineError, OutputError, TargetError, UsageError
-from dtrace_profiler.launch import Target, shell_status, start_held
+from dtrace_profiler.launch import OURS, Streams, Target, shell_status, start_held
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.platforms.terminal import in_foreground
@@ -50,6 +52,10 @@ class Source(Protocol):
     def stop(self) -> None: ...
 
 
+Result = tuple[Profile, DTraceProfilerError | None, bool]
+"""A profile, the first thing that went wrong, and whether all its files were written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What was typed, checked."""
@@ -58,12 +64,25 @@ class Request:
     outputs: Outputs
     quiet: bool = False
     live: LiveRequest | None = None
+    tui: bool = False
+    keep: KeepRequest | None = None
+
+    @property
+    def keep_s(self) -> float:
+        return 0.0 if self.keep is None else self.keep.seconds
 
 
 def make_request(options: Options, values: Mapping[str, Any], stem: str) -> Request:
     """`values`: what `output_options` gave. `stem`: of the file that is written if none is named."""
-    outputs = plan(values["outputs"], values["format_name"], values["record"], stem)
-    return Request(options=options, outputs=outputs, quiet=values["quiet"], live=live_request(values))
+    outputs = plan(values["outputs"], values["format_name"], values["record"], stem, none=values["live_only"])
+    return Request(
+        options=options,
+        outputs=outputs,
+        quiet=values["quiet"],
+        live=live_request(values),
+        tui=values["tui"],
+        keep=keep_request(values["keep_s"], values["save_when"], outputs),
+    )
 
 
 def run(command: Sequence[str], request: Request) -> int:
@@ -74,7 +93,11 @@ def run(command: Sequence[str], request: Request) -> int:
     request.outputs.check()
     progress = Progress(quiet=request.quiet)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
-        target, source = _hold(command, request, interrupts, progress)
+        view = stack.enter_context(TerminalRun(on=request.tui, program=True))
+        recorder = FlightRecorder(request.keep, request.outputs, quiet=request.quiet or request.tui, keys=False)
+        recorder.listen(interrupts)
+        target, source = _hold(command, request, interrupts, progress, view.streams)
+        view.program_started()
         try:
             keep_live = stack.enter_context(shown(source, request.live))
         except BaseException:
@@ -84,15 +107,25 @@ def run(command: Sequence[str], request: Request) -> int:
         try:
             interrupts.forward_to(target)
             target.release()
-            _watch(source, target, request.options.duration_s, interrupts, progress)
-            status = target.poll()
-            interrupts.writing()
-            profile = _take_in(source, progress, target_text=shlex.join(command))
+            status: int | None = None
+            text = shlex.join(command)
+
+            def work() -> Result:
+                nonlocal status
+                _watch(source, target, request.options.duration_s, interrupts, progress, recorder, text)
+                status = target.poll()
+                return _finish(source, request, interrupts, progress, text)
+
+            profile, failure, written = view.during(
+                work, source, interrupts, progress, title=text, closing_ends=False
+            )
         except BaseException:
             progress.clear()
             source.stop()
             raise
-        failure = _deliver(profile, source, request)
+        failure = _tell(profile, failure, written, request)
+        if request.tui:
+            status = target.poll()  # the view may have stayed for long
         if status is None:
             status = _outlive(target, interrupts, request)
         keep_live(interrupts)
@@ -113,19 +146,30 @@ def attach(pid: int, request: Request) -> int:
         )
     progress = Progress(quiet=request.quiet)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
+        view = stack.enter_context(TerminalRun(on=request.tui, program=False))
+        recorder = FlightRecorder(
+            request.keep, request.outputs, quiet=request.quiet or request.tui, keys=not request.tui
+        )
+        recorder.listen(interrupts)
         source = _profiler(pid, replace(request.options, engine="dtrace"), request)
         try:
             source.start(request.options.frequency_hz)
             keep_live = stack.enter_context(shown(source, request.live))
-            if _until_ready(source, interrupts, progress):
-                _watch(source, None, request.options.duration_s, interrupts, progress)
-            interrupts.writing()
-            profile = _take_in(source, progress)
+            ready = _until_ready(source, interrupts, progress)
+
+            def work() -> Result:
+                if ready:
+                    _watch(source, None, request.options.duration_s, interrupts, progress, recorder)
+                return _finish(source, request, interrupts, progress)
+
+            profile, failure, written = view.during(
+                work, source, interrupts, progress, title=f"process {pid}", closing_ends=True
+            )
         except BaseException:
             progress.clear()
             source.stop()
             raise
-        failure = _deliver(profile, source, request)
+        failure = _tell(profile, failure, written, request)
         keep_live(interrupts)
     if failure is not None:
         raise failure
@@ -133,7 +177,7 @@ def attach(pid: int, request: Request) -> int:
 
 
 def _hold(
-    command: Sequence[str], request: Request, interrupts: Interrupts, progress: Progress
+    command: Sequence[str], request: Request, interrupts: Interrupts, progress: Progress, streams: Streams = OURS
 ) -> tuple[Target, Source]:
     """The program, not yet running, and what will sample it, ready.
 
@@ -142,8 +186,8 @@ def _hold(
     """
     options = request.options
     if options.engine == "sampler":
-        return _hold_with_sampler(command, request)
-    target = start_held(command)
+        return _hold_with_sampler(command, request, streams)
+    target = start_held(command, streams=streams)
     profiler = _profiler(target.pid, replace(options, engine="dtrace"), request, before_exec=command)
     try:
         profiler.start(options.frequency_hz)
@@ -156,14 +200,14 @@ def _hold(
         profiler.stop()
         if options.engine == "dtrace" or not isinstance(error, EngineError):
             raise
-        held = _hold_with_sampler(command, request, because=error)
+        held = _hold_with_sampler(command, request, streams, because=error)
         if not request.quiet:
             report.sampler_note(str(error), error.remedy)
         return held
 
 
 def _hold_with_sampler(
-    command: Sequence[str], request: Request, because: EngineError | None = None
+    command: Sequence[str], request: Request, streams: Streams, because: EngineError | None = None
 ) -> tuple[Target, Source]:
     from dtrace_profiler.sampled_program import SampledProgram
 
@@ -173,6 +217,7 @@ def _hold_with_sampler(
             request.options,
             record=request.outputs.recording,
             reason="" if because is None else str(because),
+            keep_s=request.keep_s,
         )
     except TargetError:
         # Not a Python program, so DTrace is all there is, and its error is the one to tell.
@@ -180,7 +225,7 @@ def _hold_with_sampler(
             raise because from None
         raise
     try:
-        return start_held(program.command, program.environ), program
+        return start_held(program.command, program.environ, streams=streams), program
     except BaseException:
         program.stop()
         raise
@@ -197,7 +242,10 @@ def _profiler(pid: int, options: Options, request: Request, *, before_exec: Sequ
         children=options.children,
         native=options.native,
         glue=options.glue,
+        python=options.python,
+        classic=options.classic,
         record=request.outputs.recording,
+        keep_s=request.keep_s,
         interactive=in_foreground(),
         before_exec=before_exec,
     )
@@ -216,7 +264,13 @@ def _until_ready(profiler: DTraceProfiler, interrupts: Interrupts, progress: Pro
 
 
 def _watch(
-    source: Source, target: Target | None, duration_s: float | None, interrupts: Interrupts, progress: Progress
+    source: Source,
+    target: Target | None,
+    duration_s: float | None,
+    interrupts: Interrupts,
+    progress: Progress,
+    recorder: FlightRecorder,
+    target_text: str = "",
 ) -> None:
     """Until the target has ended, the time is over, the sampling has, or Ctrl-C."""
     began = time.monotonic()
@@ -232,7 +286,10 @@ def _watch(
             # A program of ours got the Ctrl-C as well, and may have its own way to end.
             if target is None or interrupts.count > 1 or now - interrupted_at > GRACE_S:
                 return
-        progress.sampling(now - began, source.sample_count, source.losses, "Ctrl-C ends")
+        if recorder.due(source):
+            progress.clear()
+            recorder.save(source, target_text)
+        progress.sampling(now - began, source.sample_count, source.losses, recorder.hint)
         interrupts.wait(min(_LOOK_S, left))
 
 
@@ -247,17 +304,31 @@ def _take_in(source: Source, progress: Progress, target_text: str = "") -> Profi
     return profile
 
 
-def _deliver(profile: Profile, source: Source, request: Request) -> DTraceProfilerError | None:
-    """Writes the files and says what is in them. Returns the first thing that went wrong, instead of raising it."""
+def _finish(
+    source: Source, request: Request, interrupts: Interrupts, progress: Progress, target_text: str = ""
+) -> Result:
+    """Ends the sampling and writes the files. The first thing that went wrong is told later, instead of raised."""
+    interrupts.writing()
+    profile = _take_in(source, progress, target_text)
     failure = source.error
     request.outputs.hand_over_recording()
     try:
-        request.outputs.write(profile)
+        request.outputs.files().write(profile)
     except OutputError as error:
-        failure = failure or error
-    else:
-        if not request.quiet:
-            report.summary(profile, request.outputs)
+        return profile, failure or error, False
+    return profile, failure, True
+
+
+def _tell(
+    profile: Profile, failure: DTraceProfilerError | None, written: bool, request: Request
+) -> DTraceProfilerError | None:
+    """Says what is in the files, and writes what goes to stdout. Returns the first thing that went wrong."""
+    try:
+        request.outputs.stdout().write(profile)
+    except OutputError as error:
+        return failure or error
+    if written and not request.quiet:
+        report.summary(profile, request.outputs)
     return failure
 
 

@@ -25,6 +25,8 @@ class Progress:
         self._on = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self._shown = False
         self._next = 0.0
+        self.held = False
+        """Set while something else draws on all of the terminal."""
 
     def sampling(self, seconds: float, samples: int, losses: Mapping[str, int], hint: str = "") -> None:
         lost = sum(losses.values())
@@ -32,7 +34,7 @@ class Progress:
         self.show("  ".join(parts) + (f"  ({hint})" if hint else ""))
 
     def show(self, text: str, *, now: bool = False) -> None:
-        if not self._on or (not now and time.monotonic() < self._next):
+        if not self._on or self.held or (not now and time.monotonic() < self._next):
             return
         self._next = time.monotonic() + _INTERVAL_S
         if not in_foreground() or taken_over(sys.stderr.fileno()):

@@ -48,7 +48,7 @@ def _headline(profile: Profile) -> str:
     meta = profile.meta
     seconds = meta.duration_ns / 1e9
     if not len(profile):
-        return f"no samples in {seconds:.1f} s: the program did not use the CPU while it was watched."
+        return f"no samples in {seconds:.1f} s."
     threads = len({(thread.process_id, thread.thread_id) for thread in profile.threads})
     engine = f"DTrace {meta.versions['dtrace']}" if "dtrace" in meta.versions else f"the {meta.engine}"
     return (

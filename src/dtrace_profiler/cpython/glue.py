@@ -31,6 +31,12 @@ def is_glue(frame: StackFrame) -> bool:
     return _GLUE.fullmatch(frame.function_name) is not None
 
 
+def is_interpreter(frame: StackFrame) -> bool:
+    """Glue, or an evaluation loop by its name: what is only the interpreter's way of running Python functions."""
+    native = frame.kind in (FrameKind.NATIVE, FrameKind.INLINED)
+    return native and (is_glue(frame) or _EVALUATION.match(frame.function_name) is not None)
+
+
 def is_start(frame: StackFrame) -> bool:
     """A function that starts programs and threads."""
     return _START.fullmatch(frame.function_name) is not None

@@ -51,6 +51,11 @@ _MOST_UNSEEN = 1 << 22
 """The count is not this far ahead of the versions that are seen on a stack."""
 
 
+def has_versions(minor: int, version_count: int) -> bool:
+    """Whether such a process may have a count of versions. `version_count`: see `find_counter`."""
+    return minor > 12 or bool(minor == 12 and version_count)
+
+
 def find_counter(
     memory: Memory,
     interpreter: int,

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from dtrace_profiler.cpython.identity import Counter, find_counter
+from dtrace_profiler.cpython.identity import Counter, find_counter, has_versions
 from dtrace_profiler.cpython.memory import Memory, MemoryReadError, ProcessMemory, word
 from dtrace_profiler.cpython.objects import NotThatObject, Objects
 from dtrace_profiler.cpython.offsets import COOKIE, SUPPORTED_MINORS, debug_offset_names, parse_debug_offsets, table
 from dtrace_profiler.cpython.runtime_file import RuntimeSymbols, candidates, runtime_symbols
-from dtrace_profiler.cpython.slots import Slots, ThreadState, find_slots
+from dtrace_profiler.cpython.slots import NO_SLOTS, Slots, ThreadState, find_slots
 from dtrace_profiler.symbols.mappings import AddressSpace
 
 LayoutErrorKind = Literal[
@@ -64,6 +64,9 @@ class Layout:
     """Address of `PyCode_Type`; 0 where it is not exported, and no frame was there to learn it from."""
     none: int
     """Address of None, the executable of entry frames from 3.13 on (there, with tag bits); 0 where not seen."""
+    holder: int
+    """Address of the word that holds the PyThreadState that has the main interpreter's GIL, or had it last; 0 in a
+    free-threaded build."""
     functions: tuple[int, ...]
     """Addresses of some exported functions: how they begin says whether the build keeps frame pointers."""
     machine: str
@@ -119,21 +122,31 @@ def _open_memory(pid: int, proc: str) -> Memory:
         raise LayoutError(f"its memory may not be read ({error.strerror}).", "no_permission") from error
 
 
-def read_layout(pid: int, memory: Memory, base: int, symbols: RuntimeSymbols, path: str) -> Layout:
-    """The layout of the interpreter whose file is mapped at `base`. Raises also `MemoryReadError`."""
-    if symbols.machine != "x86_64":
+def read_layout(
+    pid: int, memory: Memory, base: int, symbols: RuntimeSymbols, path: str, *, slots_needed: bool = True
+) -> Layout:
+    """The layout of the interpreter whose file is mapped at `base`. Raises also `MemoryReadError`.
+
+    `slots_needed`: threads are to be told by their thread pointers, not by who holds the GIL.
+    """
+    if slots_needed and symbols.machine != "x86_64":
         raise LayoutError("threads' frames are only found on x86-64.", "unsupported_version")
     runtime = base + symbols.runtime
     version, offsets = _read_offsets(memory, runtime, base + symbols.version if symbols.version else 0)
     minor = version >> 16 & 0xFF
     interpreters = _interpreters(memory, runtime, offsets)
     threads = [thread for interpreter in interpreters for thread in _threads(memory, interpreter, offsets)]
-    slots = _slots(memory, threads)
-    frames = _look_at_frames(memory, threads, offsets, minor)
+    slots = _slots(memory, threads) if slots_needed else NO_SLOTS
     main = interpreters[-1]
     version_count = base + symbols.version_count if symbols.version_count else 0
-    # A code object of another interpreter has its version from that one's count.
-    codes = frames.codes if len(interpreters) == 1 or minor == 12 else ()
+    for _ in range(_TRIES):
+        frames = _look_at_frames(memory, threads, offsets, minor)
+        # A code object of another interpreter has its version from that one's count.
+        codes = frames.codes if len(interpreters) == 1 or minor == 12 else ()
+        counter = find_counter(memory, main, offsets, minor, codes, version_count)
+        # Code that was freed and overwritten as we looked may have contradicted the count: look again.
+        if counter.kind == "versions" or not codes or not has_versions(minor, version_count):
+            break
     return Layout(
         pid=pid,
         version=version,
@@ -143,9 +156,10 @@ def read_layout(pid: int, memory: Memory, base: int, symbols: RuntimeSymbols, pa
         offsets=offsets,
         slot=slots.lasting,
         current_slot=slots.current,
-        counter=find_counter(memory, main, offsets, minor, codes, version_count),
+        counter=counter,
         code_type=frames.code_type or (base + symbols.code_type if symbols.code_type else 0),
         none=frames.none,
+        holder=_gil_holder(memory, runtime, main, offsets),
         functions=tuple(base + address for address in symbols.functions),
         machine=symbols.machine,
     )
@@ -213,6 +227,16 @@ def _threads(memory: Memory, interpreter: int, offsets: Mapping[str, int]) -> li
         out.append(ThreadState(state, pointer))
         state = following
     return out
+
+
+def _gil_holder(memory: Memory, runtime: int, main: int, offsets: Mapping[str, int]) -> int:
+    if offsets["free_threaded"]:
+        return 0
+    if "rt.gil_holder" in offsets:
+        return runtime + offsets["rt.gil_holder"]
+    if "gil.holder" in offsets:
+        return word(memory, main + offsets["is.ceval_gil"]) + offsets["gil.holder"]
+    return main + offsets["is.gil_holder"]
 
 
 def _slots(memory: Memory, threads: list[ThreadState]) -> Slots:

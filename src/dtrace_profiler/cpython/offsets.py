@@ -41,6 +41,7 @@ _TABLES: Mapping[int, Mapping[str, int]] = {
     11: {
         "free_threaded": 0,
         "rt.interp_head": 40,
+        "rt.gil_holder": 368,
         "is.next": 0,
         "is.id": 48,
         "is.threads_head": 16,
@@ -81,6 +82,8 @@ _TABLES: Mapping[int, Mapping[str, int]] = {
         "is.next": 0,
         "is.id": 8,
         "is.threads_head": 72,
+        "is.ceval_gil": 384,
+        "gil.holder": 8,
         "is.sysdict": 352,
         "is.imports_modules": 944,
         "ts.prev": 0,

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from dtrace_profiler.errors import DTraceFailed, DTraceNotFound, DTraceTooOld, EngineError, NotDTrace
 from dtrace_profiler.platforms.base import System, system
+from dtrace_profiler.platforms.systems import facts
 
 ENVIRONMENT_VARIABLE = "DTRACE_PROFILER_DTRACE"
 """Names the dtrace to use; no other is looked for then."""
@@ -26,28 +27,8 @@ ENVIRONMENT_VARIABLE = "DTRACE_PROFILER_DTRACE"
 VERSION_TIMEOUT_S = 10.0
 """The real one answers in 10 ms; a loaded machine or a network file system may need longer."""
 
-MINIMUM_VERSION: Mapping[System, tuple[int, ...]] = {"linux": (2, 0, 5)}
-"""Linux: stacks can be kept in variables and printed with %k from 2.0.4 on, and 2.0.5 mends both (its NEWS)."""
-
 _VERSION_LINE = re.compile(r"^dtrace: +(?:Sun |Oracle )?D +(\d+(?:\.\d+)*)", re.MULTILINE)
 _ANSWER_BYTES = 65536
-
-# An ordinary user's PATH often lacks the sbin directories, where dtrace is on every system but Windows.
-_DIRECTORIES: Mapping[System, tuple[str, ...]] = {
-    "linux": ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/usr/local/bin"),
-    "macos": ("/usr/sbin",),
-    "freebsd": ("/usr/sbin", "/usr/local/sbin"),
-    "netbsd": ("/usr/sbin",),
-    "illumos": ("/usr/sbin",),
-    "windows": (r"%ProgramFiles%\DTrace", r"%SystemRoot%\System32"),
-    "other": ("/usr/sbin", "/usr/local/sbin"),
-}
-
-_INSTALL: Mapping[System, str] = {
-    "linux": "sudo apt install dtrace   (Debian 14, Ubuntu 26.04; Oracle Linux: sudo dnf install dtrace)",
-    "freebsd": "sudo kldload dtraceall",
-    "windows": "install “DTrace on Windows”, then: bcdedit /set dtrace ON, and restart",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +76,7 @@ def find_dtrace(
         raise min(refused, key=lambda error: isinstance(error, NotDTrace))
     raise DTraceNotFound(
         "dtrace is not installed: it is neither in PATH nor in " + ", ".join(_directories(on, environ)) + ".",
-        remedy=_INSTALL.get(on, ""),
+        remedy=facts(on).install,
     )
 
 
@@ -125,7 +106,8 @@ def parse_version(answer: str) -> tuple[int, ...] | None:
 
 def _directories(on: System, environ: Mapping[str, str]) -> list[str]:
     return [
-        re.sub(r"%(\w+)%", lambda match: environ.get(match[1], match[0]), directory) for directory in _DIRECTORIES[on]
+        re.sub(r"%(\w+)%", lambda match: environ.get(match[1], match[0]), directory)
+        for directory in facts(on).directories
     ]
 
 
@@ -140,15 +122,15 @@ def _check(path: str, on: System, timeout_s: float) -> DTraceCommand:
         version = parse_version(answer)
         if version is None:
             raise NotDTrace(
-                f"{path} is not DTrace but another program of that name{_who(answer)}.", remedy=_INSTALL.get(on, "")
+                f"{path} is not DTrace but another program of that name{_who(answer)}.", remedy=facts(on).install
             )
         _versions[key] = version
     command = DTraceCommand(path, version)
-    minimum = MINIMUM_VERSION.get(on, ())
+    minimum = facts(on).minimum_version
     if version < minimum:
         raise DTraceTooOld(
             f"{path} is DTrace {command.version_text}: too old, {'.'.join(map(str, minimum))} or later is needed.",
-            remedy=_INSTALL.get(on, ""),
+            remedy=facts(on).install,
         )
     return command
 

@@ -8,6 +8,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dtrace_profiler.platforms.facts import SystemFacts
+
+FACTS = SystemFacts(
+    system="linux",
+    title="Linux",
+    # An ordinary user's PATH often lacks the sbin directories.
+    directories=("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/usr/local/bin"),
+    install="sudo apt install dtrace   (Debian 14, Ubuntu 26.04; Oracle Linux: sudo dnf install dtrace)",
+    # Stacks can be kept in variables and printed with %k from 2.0.4 on, and 2.0.5 mends both (its NEWS).
+    minimum_version=(2, 0, 5),
+    # Earlier ones have CVE-2026-21991, CVE-2026-21996 or CVE-2026-35233.
+    safe_version=(2, 0, 7),
+    dialect="linux",
+    tick_everywhere=True,
+    # For `--classic`. progenyof() wants type information that is not there without the D libraries (2.0.7).
+    is_descendant=" || ".join(f"curthread{'->real_parent' * step}->tgid == {{pid}}" for step in range(1, 5)),
+    thread_pointers={"x86_64": "curthread->thread.fsbase", "aarch64": "curthread->thread.uw.tp_value"},
+    page="install/linux.md",
+)
+
 ROOT = Path("/")
 
 DEFAULT_MAX_STACK = 127
@@ -16,6 +36,11 @@ DEFAULT_MAX_STACK = 127
 CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 """Bits of the rights that DTrace needs of root (linux/capability.h). CAP_SYS_ADMIN includes the last two: without it
 and one of them dtrace 2.0.7 fails, without it alone not."""
+
+
+_TRACEFS_MOUNTS = (("/sys/kernel/debug", "debugfs"), ("/sys/kernel/debug/tracing", "tracefs"))
+MOUNT_TRACEFS = ("mount", "-t", "debugfs", "nodev", "/sys/kernel/debug")
+"""What brings it."""
 
 
 def perf_event_max_stack(root: Path = ROOT) -> int:
@@ -29,11 +54,11 @@ def ptrace_scope(root: Path = ROOT) -> int:
 
 
 def tracefs_mounted(root: Path = ROOT) -> bool:
-    """Whether tracefs is there. dtrace enables its own probes through it, and fails without."""
-    # Mounted by itself, or below debugfs, where the kernel mounts it when somebody looks.
+    """Whether tracefs is where dtrace looks for it: below debugfs, where the kernel mounts it when somebody looks.
+    DTrace 2.0.7 enables its probes through it and fails without, whether or not /sys/kernel/tracing is there."""
     for line in _text(root / "proc/self/mounts").splitlines():
         fields = line.split()
-        if len(fields) > 2 and fields[2] in ("tracefs", "debugfs"):
+        if len(fields) > 2 and (fields[1], fields[2]) in _TRACEFS_MOUNTS:
             return True
     return False
 
@@ -62,6 +87,23 @@ def missing_capabilities(root: Path = ROOT) -> list[str]:
                 missing.discard("CAP_SYS_ADMIN")
             return sorted(missing)
     return []
+
+
+def kernel_release(root: Path = ROOT) -> str:
+    """As `uname -r` has it."""
+    return _text(root / "proc/sys/kernel/osrelease").strip()
+
+
+def in_container(root: Path = ROOT) -> str:
+    """What kind of container this seems to be; empty outside of one."""
+    if (root / ".dockerenv").exists():
+        return "a Docker container"
+    if (root / "run/.containerenv").exists():
+        return "a Podman container"
+    if (root / "var/run/secrets/kubernetes.io").exists():
+        return "a Kubernetes pod"
+    named = [word for word in _text(root / "proc/1/environ").split("\0") if word.startswith("container=")]
+    return f"a container ({named[0].partition('=')[2]})" if named else ""
 
 
 def process_state(pid: int, root: Path = ROOT) -> str:

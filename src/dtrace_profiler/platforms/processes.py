@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 from dtrace_profiler.platforms.base import system
+
+_os: Any = os
+"""For what Windows lacks."""
 
 
 def process_exists(pid: int, *, proc: str = "/proc") -> bool:
@@ -18,6 +22,16 @@ def process_exists(pid: int, *, proc: str = "/proc") -> bool:
         return os.path.isdir(proc + "/self") is False and _answers_signals(pid)
     except (OSError, IndexError):
         return _answers_signals(pid)
+
+
+def cpu_seconds(pid: int, *, proc: str = "/proc") -> float | None:
+    """CPU time that a process has used, all threads together; None where that can't be told."""
+    try:
+        with open(f"{proc}/{pid}/stat", "rb") as file:
+            user, system_time = file.read().rpartition(b")")[2].split()[11:13]
+        return (int(user) + int(system_time)) / float(_os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError):
+        return None
 
 
 def _answers_signals(pid: int) -> bool:

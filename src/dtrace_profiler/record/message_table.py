@@ -101,10 +101,11 @@ _SYSTEM = (
         "install DTrace, or set DTRACE_PROFILER_DTRACE to the right one",
     ),
     _row(
-        r"Failed to enable dtrace:::BEGIN: No such file or directory",
+        r"Failed to enable dtrace:::BEGIN: No such file or directory"
+        r"|probe description rawtp:sched::\w+ does not match any probes",
         DTraceFailed,
-        "dtrace can't enable its probes: tracefs is not mounted, or refuses them.",
-        "sudo mount -t tracefs tracefs /sys/kernel/tracing",
+        "dtrace can't enable its probes: tracefs is not mounted below /sys/kernel/debug, or refuses them.",
+        "sudo mount -t debugfs nodev /sys/kernel/debug",
         "linux",
     ),
     _row(
@@ -150,13 +151,26 @@ _SYSTEM = (
         "freebsd",
         "netbsd",
     ),
-    _row(r"device not available on system", DTraceFailed, "the kernel has no DTrace device here."),
+    _row(
+        r"device not available on system",
+        DTraceFailed,
+        "the kernel has no DTrace device here.",
+        "dtrace-profiler doctor   (says what is missing), or the other engine: --engine sampler",
+    ),
     _row(
         r"probe description \S*?(?P<probe>(?:profile|tick)-\w+) does not match any probes",
         DTraceFailed,
         "dtrace knows no probe {probe}: its driver is of another build of Windows.",
         "install the newest “DTrace on Windows” and restart",
         "windows",
+    ),
+    _row(
+        r"probe description \S*?(?P<probe>(?:profile|tick)-\w+) does not match any probes\.?$",
+        DTraceFailed,
+        "dtrace knows no probe {probe}: the kernel module of its provider is not loaded.",
+        "sudo kldload dtraceall   (NetBSD: sudo modload dtrace_profile)",
+        "freebsd",
+        "netbsd",
     ),
     _row(
         r"does not match any probes\.? System Integrity Protection is on",
@@ -290,7 +304,8 @@ _PROGRAMS = (
     _row(
         r"probe description \S*?(?P<probe>(?:profile|tick)-\w+) does not match any probes",
         DTraceFailed,
-        "dtrace knows no probe {probe}; it samples at 1 to 4999 Hz.",
+        "dtrace knows no probe {probe}: it samples at 1 to 4999 Hz, where the profile provider is there.",
+        "dtrace -l -P profile   (as root: lists what there is)",
     ),
     _row(
         r"\"(?P<file>[^\"\n]+/(?P<name>[^/\"\n]+\.d))\", line (?P<line>\d+): (?P<why>[^\n]*)",

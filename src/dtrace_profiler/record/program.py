@@ -26,11 +26,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dtrace_profiler.platforms import linux
 from dtrace_profiler.record.python_walk import (
     NAME_BYTES,
     PYTHON_FACTS,
     ClauseWriter,
     PythonProcess,
+    by_thread_pointer,
     scratch_bytes,
     walk,
 )
@@ -228,7 +230,9 @@ def _sample(request: ProgramRequest) -> list[str]:
         ),
     ]
     if request.walk_steps:
-        out += walk(request.walk_steps, request.machine, clause)
+        pointers = linux.FACTS.thread_pointers
+        find_thread = by_thread_pointer(pointers.get(request.machine, pointers["x86_64"]), clause)
+        out += walk(request.walk_steps, find_thread, clause)
     if request.native_frames:
         stack = f"ustack({request.native_frames})"
         whole = "!(this->shape >> 15 & 1)" if request.walk_steps else ""

@@ -7,7 +7,7 @@ docs/d-program.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 ClauseWriter = Callable[..., str]
@@ -30,9 +30,10 @@ NAME_BYTES = 192
 """Of a name or path, more is cut."""
 FRAME_BYTES = 64
 """One copyin takes in all that is asked of an interpreter frame (see cpython.layout)."""
-THREAD_POINTER = {"x86_64": "curthread->thread.fsbase", "aarch64": "curthread->thread.uw.tp_value"}
 PYTHON_FACTS = ("slot", "current", "shape", "codetype", "codeshape")
 """What the program knows of each CPython process, and a forked one has from its parent."""
+HOLDER_FACTS = ("holder", "owner", "shape", "codetype", "codeshape")
+"""The same where the thread that holds the GIL is asked for (`by_gil_holder`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,10 @@ class PythonProcess:
     code_shape: int = 0
     """Offsets, a byte each from the lowest: a code object's name, file and first line; a str's text and state; an
     object's type."""
+    holder: int = 0
+    """Address of the word that holds the PyThreadState that has the GIL, or had it last; 0: not known."""
+    owner: int = 0
+    """Offset in a PyThreadState of the number that the system gives its thread."""
 
     @property
     def shape(self) -> int:
@@ -77,9 +82,19 @@ def _word(address: str) -> str:
     return f"*(uint64_t *)copyin({address}, 8)"
 
 
-def walk(steps: int, machine: str, clause: ClauseWriter) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class FindThread:
+    """Clauses that leave the sampled thread's PyThreadState in this->ts, and 1 in this->h where that can't be read.
+
+    They find in this->at what the program's table `table` has of the process.
+    """
+
+    table: str
+    clauses: Sequence[str]
+
+
+def walk(steps: int, find_thread: FindThread, clause: ClauseWriter) -> list[str]:
     """Clauses that leave in this->h the hash of the Python stack, and print it when it is new."""
-    pointer = THREAD_POINTER.get(machine, THREAD_POINTER["x86_64"])
     starts = range(0, steps, FRAMES_A_CLAUSE)
     out = [
         clause(
@@ -89,21 +104,14 @@ def walk(steps: int, machine: str, clause: ClauseWriter) -> list[str]:
             "this->g = (uint64_t)0;",
             "this->cf = (uint64_t)0;",
             "this->entered = (uint64_t)0;",
-            "this->at = slot[pid];",
+            f"this->at = {find_thread.table}[pid];",
             "this->shape = shape[pid];",
             # CPython 3.11 has code and previous at other places: words 4 and 6 of a frame instead of 0 and 1.
             "this->ic = this->shape >> 31 ? 4 : 0;",
             "this->ip = this->shape >> 31 ? 6 : 1;",
             *(f"this->c{start} = (uint64_t)0;" for start in starts),
         ),
-        clause("this->at", "this->h = 1;", f"this->ts = {_word(f'{pointer} + this->at')};", "this->h = 0;"),
-        # Exact where a thread switches interpreters; 0 while the thread is detached.
-        clause(
-            "this->at && current[pid]",
-            f"this->f = {_word(f'{pointer} + current[pid]')};",
-            "this->ts = this->f ? this->f : this->ts;",
-            "this->f = 0;",
-        ),
+        *find_thread.clauses,
         clause(
             "this->ts",
             "this->h = 1;",
@@ -148,6 +156,35 @@ def walk(steps: int, machine: str, clause: ClauseWriter) -> list[str]:
         )
     )
     return out
+
+
+def by_thread_pointer(pointer: str, clause: ClauseWriter) -> FindThread:
+    """Every thread keeps its state at a fixed distance from its thread pointer, a D expression."""
+    lasting = clause("this->at", "this->h = 1;", f"this->ts = {_word(f'{pointer} + this->at')};", "this->h = 0;")
+    # Exact where a thread switches interpreters; 0 while the thread is detached.
+    current = clause(
+        "this->at && current[pid]",
+        f"this->f = {_word(f'{pointer} + current[pid]')};",
+        "this->ts = this->f ? this->f : this->ts;",
+        "this->f = 0;",
+    )
+    return FindThread("slot", [lasting, current])
+
+
+def by_gil_holder(long_bytes: int, clause: ClauseWriter) -> FindThread:
+    """The thread that took the GIL last, if it is the one that is sampled: one that computes without it is not seen.
+
+    The state may be that of a thread that has ended, and no longer be there: then it is not the sampled one's.
+    """
+    number = {8: "uint64_t", 4: "uint32_t"}[long_bytes]
+    nobody = clause("", "this->held = (uint64_t)0;")
+    holder = clause("this->at", "this->h = 1;", f"this->held = {_word('this->at')};", "this->h = 0;")
+    is_this = clause(
+        "this->held",
+        f"this->owner = (uint64_t)*({number} *)copyin(this->held + owner[pid], {long_bytes});",
+        "this->ts = this->owner == (uint64_t)tid ? this->held : (uint64_t)0;",
+    )
+    return FindThread("holder", [nobody, holder, is_this])
 
 
 def _c_frame(clause: ClauseWriter) -> list[str]:

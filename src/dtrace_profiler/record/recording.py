@@ -10,6 +10,7 @@ has taken as well.
     # {"stack": [[pid, n, k, h, pc], [frame numbers, root first]]}       what a sample with these numbers means
     # {"thread": [pid, tid, name]}
     # {"sample": [time, pid, tid, stack number, value]}      from the embedded sampler: nanoseconds of CPU time
+    # {"lost": [time, count]}               when something was lost; what, in all, is told at the end
     # {"end": {…}}                          duration, losses, notes
 
 So everything in it can be named later and elsewhere, without the program's files. A fact comes before or after the

@@ -15,6 +15,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dtrace_profiler.platforms.base import system
+from dtrace_profiler.record import windows_child
+
 # $1: a tenth of the seconds of grace; $2: a tenth of those of patience; $3: a folder to be removed at the end, or
 # nothing; the rest: the command.
 # Words on standard input: `told` (its program has been told to end: a signal only after some patience), `stop`,
@@ -131,6 +134,7 @@ class Session:
         self.pause_s = 0.0
         """Between two reads. dtrace writes a line or two at a time: reading many at once costs less than each."""
         self.ended = threading.Event()
+        self._on_windows = system() == "windows"
 
     @property
     def threads(self) -> Sequence[threading.Thread]:
@@ -147,7 +151,7 @@ class Session:
         with _starting:
             try:
                 self._process = self._popen(pipesize=READ_BYTES)
-            except PermissionError:  # more than this user may have
+            except (PermissionError, ValueError):  # more than this user may have; pipes that are as they are
                 self._process = self._popen(pipesize=-1)
             _sessions.add(self)
         try:
@@ -158,6 +162,8 @@ class Session:
             raise
 
     def _popen(self, pipesize: int) -> subprocess.Popen[bytes]:
+        if self._on_windows:
+            return windows_child.start([self._command.dtrace, *self._command.arguments])
         return subprocess.Popen(
             self._command.argv,
             stdin=subprocess.PIPE,
@@ -236,6 +242,9 @@ class Session:
         self._lock = threading.Lock()  # another thread may have held it
 
     def _say(self, word: bytes) -> None:
+        if self._on_windows:
+            self._end_on_windows(at_once=word == b"kill")
+            return
         with self._lock:
             process = self._process
             if process is None or process.stdin is None or process.stdin.closed:
@@ -244,6 +253,21 @@ class Session:
                 process.stdin.write(word + b"\n")
             except OSError:
                 pass
+
+    def _end_on_windows(self, *, at_once: bool) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        try:
+            if at_once:
+                process.kill()
+                return
+            windows_child.interrupt(process)
+        except OSError:  # it has ended in this moment
+            return
+        timer = threading.Timer(self._command.grace_s, self._end_on_windows, kwargs={"at_once": True})
+        timer.daemon = True
+        timer.start()
 
     def stop(self, *, told: bool = False) -> None:
         """Ask dtrace to end. Returns at once; it is killed when its grace is over.

@@ -50,11 +50,12 @@ class StackPart:
 
     __slots__ = ("_kernel", "frames", "resolved")
 
-    def __init__(self, frames: tuple[bytes, ...]) -> None:
+    def __init__(self, frames: tuple[bytes, ...], kernel: bool | None = None) -> None:
+        """`kernel`: where it is known from something else than the frames."""
         self.frames = frames
         self.resolved: Any = None
         """The reader's; None at first."""
-        self._kernel: bool | None = None
+        self._kernel = kernel
 
     @property
     def kernel(self) -> bool:

@@ -1,4 +1,4 @@
-"""The private directory of files that one dtrace reads: the program, its system library, and the kernel's types.
+"""The private directory of files that one dtrace reads: its program; on Linux its library and the kernel's types.
 
 DTrace for Linux compiles its D library files at every start, a second of CPU, and where one of them doesn't fit the
 kernel no program runs at all. Our programs need none of them, so dtrace gets a library directory with nothing but
@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from dtrace_profiler.platforms.facts import SystemFacts
 from dtrace_profiler.record.btf import BtfError, KernelOffsets, kernel_offsets, reduced_btf
 
 KERNEL_BTF = "/sys/kernel/btf/vmlinux"
@@ -34,18 +35,19 @@ class Workspace:
     notes: list[str]
 
     @classmethod
-    def create(cls, dtrace_path: str) -> Workspace:
-        """Raises OSError where it can't be written."""
+    def create(cls, dtrace_path: str, system: SystemFacts, *, all_types: bool = False) -> Workspace:
+        """Raises OSError where it can't be written. `all_types`: the program uses other kernel types than ours do."""
         # Only this user (and root) may read or change what a privileged dtrace is going to run.
         made = cls(Path(tempfile.mkdtemp(prefix="dtrace-profiler-")), [], [])
         try:
-            made._fill(dtrace_path)
+            if system.dialect == "linux":
+                made._fill(dtrace_path, all_types=all_types)
         except BaseException:
             made.close()
             raise
         return made
 
-    def _fill(self, dtrace_path: str) -> None:
+    def _fill(self, dtrace_path: str, *, all_types: bool) -> None:
         library = system_library(dtrace_path)
         if library is not None:
             self._link_library(library)
@@ -54,7 +56,7 @@ class Workspace:
                 "DTrace's library directory was not found, so it starts slowly;"
                 f" {LIBRARY_VARIABLE} can name it (the directory with {_BPF_LIBRARY})."
             )
-        offsets = running_kernel_offsets()
+        offsets = None if all_types else running_kernel_offsets()
         if offsets is not None:
             types = self.path / "btf"
             types.mkdir()

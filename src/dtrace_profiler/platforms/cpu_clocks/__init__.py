@@ -13,7 +13,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_FILES = {"linux": "linux", "macos": "macos", "freebsd": "freebsd", "windows": "windows"}
+_FILES = {
+    "linux": "linux",
+    "macos": "macos",
+    "freebsd": "freebsd",
+    "netbsd": "freebsd",
+    "illumos": "illumos",
+    "windows": "windows",
+}
 
 
 def clock_source(system: str) -> Path | None:

@@ -1,7 +1,9 @@
-"""CPU clocks of threads on FreeBSD. Contract: this package's docstring. Written from the manual, not yet run.
+"""CPU clocks of threads on FreeBSD and NetBSD. Contract: this package's docstring. Written from the manuals,
+not yet run.
 
 A thread's clock id is its thread id with two flag bits (`MAKE_THREAD_CPUCLOCK` in sys/_clock_id.h's kernel side);
-the kernel answers EINVAL once the thread has ended, and for threads of other processes.
+the kernel answers EINVAL once the thread has ended, and for threads of other processes. NetBSD (10 and later) has the
+same with one bit less: `CLOCK_THREAD_CPUTIME_ID | lwp` in sys/time.h.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import sys
 import time
 from itertools import chain, starmap, tee
 
-_THREAD_ID_BITS = 0x3FFFFFFF
+_THREAD_ID_BITS = 0x1FFFFFFF  # FreeBSD keeps one more, which no thread number reaches
 
 
 def open_clocks() -> FreeBSDClocks | None:
