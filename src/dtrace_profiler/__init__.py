@@ -15,6 +15,7 @@ from dtrace_profiler.model.frame import FrameKind, Sample, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 
 if TYPE_CHECKING:
+    from dtrace_profiler.labels.label import current_labels, label, with_labels
     from dtrace_profiler.profiler import DTraceProfiler
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "Sample",
     "StackFrame",
     "__version__",
+    "current_labels",
+    "label",
+    "with_labels",
 ]
 
 
@@ -35,4 +39,8 @@ def __getattr__(name: str) -> object:
         from dtrace_profiler.profiler import DTraceProfiler
 
         return DTraceProfiler
+    if name in ("label", "current_labels", "with_labels"):
+        from dtrace_profiler.labels import label
+
+        return getattr(label, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

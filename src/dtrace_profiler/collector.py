@@ -6,6 +6,7 @@ counted.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from dtrace_profiler.model.builder import Growth, Position, ProfileBuilder
-from dtrace_profiler.model.frame import Sample, StackFrame
+from dtrace_profiler.model.frame import Labels, Sample, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.record.recording import RecordingWriter
 
@@ -21,6 +22,11 @@ SamplerSample = tuple[int, int, int, tuple[StackFrame, ...], int]
 """(timestamp_ns, process_id, thread_id, frames root first, cpu_time_ns)"""
 SampleSink = Callable[[Iterable[SamplerSample]], None]
 
+LabelSource = Callable[[int, int], Labels | None]
+"""(native thread id, timestamp_ns) → labels; None where that isn't known any more."""
+
+MOST_LABEL_SETS = 10_000
+"""Different ones of a profile. Samples with others count, without labels, in `labels_dropped`."""
 RING_SAMPLES = 100_000
 """Samples kept for `take_samples`: a thousand seconds of one busy thread at 99 Hz. The oldest make room."""
 
@@ -30,9 +36,20 @@ class Collector:
     last so many seconds; 0: of all."""
 
     def __init__(
-        self, *, ring_samples: int = RING_SAMPLES, previous: Collector | None = None, keep_s: float = 0.0
+        self,
+        *,
+        ring_samples: int = RING_SAMPLES,
+        previous: Collector | None = None,
+        keep_s: float = 0.0,
+        labels: LabelSource | None = None,
     ) -> None:
+        """`labels`: of the threads of this process."""
         self.keep_s = keep_s
+        self._labels = labels
+        self._process_id = os.getpid()
+        self._label_sets: set[Labels] = {()}
+        self.labels_dropped = 0
+        """Samples whose labels are not known any more, or were too many different ones."""
         self._lock = threading.Lock()
         self._ring: deque[Sample] = deque(previous.take() if previous is not None else (), maxlen=ring_samples)
         self._builder = ProfileBuilder(keep_ns=self._keep_ns)
@@ -66,18 +83,30 @@ class Collector:
 
     def add(
         self, timestamp_ns: int, process_id: int, thread_id: int, node: int, value: int, cpu_time_ns: int
-    ) -> None:
-        """One sample of the stack `node`."""
+    ) -> Labels:
+        """One sample of the stack `node`. Returns the labels that it got."""
         with self._lock:
-            thread = self._builder.add_thread(process_id, thread_id)
+            labels = self._labels_of(process_id, thread_id, timestamp_ns) if self._labels is not None else ()
+            thread = self._builder.add_thread(process_id, thread_id, labels=labels)
             self._builder.add_sample(timestamp_ns, thread, node, value)
             if len(self._ring) == self._ring.maxlen:
                 self.not_taken += 1
-            self._ring.append(Sample(thread_id, process_id, timestamp_ns, self._stacks[node], cpu_time_ns))
+            self._ring.append(Sample(thread_id, process_id, timestamp_ns, self._stacks[node], cpu_time_ns, labels))
             self.total += 1
             self.cpu_time_ns += cpu_time_ns
         if not self.arrived.is_set():
             self.arrived.set()
+        return labels
+
+    def _labels_of(self, process_id: int, thread_id: int, timestamp_ns: int) -> Labels:
+        if self._labels is None or process_id != self._process_id:
+            return ()
+        labels = self._labels(thread_id, timestamp_ns)
+        if labels is not None and (labels in self._label_sets or len(self._label_sets) <= MOST_LABEL_SETS):
+            self._label_sets.add(labels)
+            return labels
+        self.labels_dropped += 1
+        return ()
 
     def lost(self, timestamp_ns: int, count: int) -> None:
         """When something was lost. What and how much in all is the engine's to say."""
@@ -102,9 +131,11 @@ class Collector:
                     node = stacks[frames] = self.node(frames)
                     if recording is not None:
                         recording.stack([0, 0, 0, node, 0], frames)
-                self.add(timestamp_ns, process_id, thread_id, node, cpu_time_ns, cpu_time_ns)
+                labels = self.add(timestamp_ns, process_id, thread_id, node, cpu_time_ns, cpu_time_ns)
                 if recording is not None:
                     recording.fact("sample", [timestamp_ns, process_id, thread_id, node, cpu_time_ns])
+                    if labels:
+                        recording.labelled(timestamp_ns, labels)
             if recording is not None:
                 recording.flush()
 

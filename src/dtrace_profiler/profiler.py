@@ -9,14 +9,11 @@ profiler.stop()
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import os
 import platform
 import shlex
 import threading
 import time
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +23,7 @@ from dtrace_profiler._version import __version__
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.engines import dtrace_engine, dtrace_request, sampler_can_profile
 from dtrace_profiler.errors import DTraceProfilerError, EngineError, UsageError
+from dtrace_profiler.labels.history import HISTORY, LabelReader
 from dtrace_profiler.model.frame import Sample
 from dtrace_profiler.model.options import DEFAULT_DEPTH, DEFAULT_FREQUENCY_HZ, EngineName, NativeMode, Options
 from dtrace_profiler.model.profile import Meta, Profile
@@ -36,12 +34,11 @@ from dtrace_profiler.platforms.permission import check_process
 from dtrace_profiler.platforms.processes import command_line, process_exists
 from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.record.recording_file import RecordingFile
+from dtrace_profiler.running import RUNNING
 
 if TYPE_CHECKING:
     from dtrace_profiler.live.server import LiveServer
     from dtrace_profiler.sampler import EmbeddedSampler
-
-_running: weakref.WeakSet[DTraceProfiler] = weakref.WeakSet()
 
 
 class DTraceProfiler:
@@ -92,6 +89,7 @@ class DTraceProfiler:
         self._lock = threading.RLock()
         self._engine: DTraceEngine | EmbeddedSampler | None = None
         self._collector = Collector(keep_s=keep_s)
+        self._labels: LabelReader | None = None
         self._recording: RecordingFile | None = None
         self._live: LiveServer | None = None
         self._started_ns = 0
@@ -140,6 +138,8 @@ class DTraceProfiler:
             out["not_taken"] = self._collector.not_taken
         if self._collector.expired:
             out["expired_samples"] = self._collector.expired
+        if self._collector.labels_dropped:
+            out["labels_dropped"] = self._collector.labels_dropped
         return {name: count for name, count in out.items() if count}
 
     @property
@@ -161,7 +161,7 @@ class DTraceProfiler:
         `EngineError` where the engine asked for can't be used, `OutputError` for the recording. What is known later
         is raised by `wait_ready`, and kept in `error`.
         """
-        if self in _running and not self.running:
+        if self in RUNNING and not self.running:
             self.stop()  # it ended by itself
         with self._lock:
             if self.running:
@@ -171,18 +171,22 @@ class DTraceProfiler:
             self._target_text = shlex.join(self._before_exec) or command_line(self.process_id)
             self.error = None
             self.engine_reason = self.engine_remedy = ""
-            self._collector = Collector(previous=self._collector, keep_s=self._collector.keep_s)
+            self._labels = HISTORY.reader() if self.process_id == os.getpid() else None
+            self._collector = Collector(
+                previous=self._collector,
+                keep_s=self._collector.keep_s,
+                labels=self._labels.at if self._labels is not None else None,
+            )
             self._started_ns, self._stopped_ns = time.time_ns(), 0
             self._watched = Watched(self.process_id)
             if self._record is not None:
                 self._recording = RecordingFile(self._record, self.meta(), process_id=self.process_id)
-            _running.add(self)
+            RUNNING.add(self)
             try:
                 self._engine = self._start_engine(options)
             except BaseException:
                 self._engine = None
-                _running.discard(self)
-                self._close_recording()
+                self._ended()
                 raise
 
     def _start_engine(self, options: Options) -> DTraceEngine | EmbeddedSampler:
@@ -272,15 +276,20 @@ class DTraceProfiler:
         """End sampling and take in all that was sampled; safe to call again. The samples stay to be taken."""
         with self._lock:
             engine = self._engine
-            if engine is None or (self._stopped_ns and self._recording is None and self not in _running):
+            if engine is None or (self._stopped_ns and self._recording is None and self not in RUNNING):
                 return
             if not self._stopped_ns:
                 self._stopped_ns = time.time_ns()
         # Not under the lock: the session's threads may need it to end.
         engine.stop()
         with self._lock:
-            _running.discard(self)
-            self._close_recording()
+            self._ended()
+
+    def _ended(self) -> None:
+        RUNNING.discard(self)
+        if self._labels is not None:
+            self._labels.close()
+        self._close_recording()
 
     def __enter__(self) -> Self:
         if not self.running:
@@ -304,6 +313,8 @@ class DTraceProfiler:
         """A snapshot of all samples since `start`, taken or not; with `keep_s`, of those that are kept."""
         return self._collector.snapshot(self.meta())
 
+    snapshot = profile
+
     def meta(self) -> Meta:
         """What a `profile` of now would say of itself."""
         end_ns = self._stopped_ns or time.time_ns()
@@ -313,6 +324,8 @@ class DTraceProfiler:
         if isinstance(engine, DTraceEngine):
             versions["dtrace"] = engine.dtrace_version
         notes = list(engine.notes) if engine is not None else []
+        if self._labels is not None:
+            notes += HISTORY.notes
         if self.engine_reason:
             notes.append(f"Sampled inside the process: {self.engine_reason} Native and kernel frames are missing.")
         if self._stopped_ns and engine is not None and not self.sample_count:
@@ -367,7 +380,7 @@ class DTraceProfiler:
         if live is not None:
             live.close()
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child nothing samples: threads do not survive a fork."""
         self._lock = threading.RLock()
         self._collector.after_fork()
@@ -378,21 +391,3 @@ class DTraceProfiler:
             self._recording.after_fork()
             self._recording = None
         self._stopped_ns = time.time_ns()
-
-
-def _stop_all() -> None:
-    """At interpreter exit: no dtrace child outlives us."""
-    for profiler in list(_running):
-        with contextlib.suppress(DTraceProfilerError):
-            profiler.stop()
-
-
-def _after_fork_all() -> None:
-    for profiler in list(_running):
-        profiler._after_fork()
-    _running.clear()
-
-
-atexit.register(_stop_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_all)

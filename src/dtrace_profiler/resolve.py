@@ -174,9 +174,11 @@ class Resolver:
         if who not in self._threads_seen:
             self._threads_seen.add(who)
             self._name_thread(record)
+        labels = self._collector.add(record.timestamp_ns, *who, node, 1, self._period_ns)
         if self.recording is not None:
             self.recording.record(record)
-        self._collector.add(record.timestamp_ns, *who, node, 1, self._period_ns)
+            if labels:
+                self.recording.labelled(record.timestamp_ns, labels)
 
     def _frames(self, record: SampleRecord, process: NativeProcess) -> tuple[tuple[StackFrame, ...], list[str]]:
         """(frames root first, names of what is missing from them)."""

@@ -41,7 +41,7 @@ def test_the_columns_and_ids_are_as_ever() -> None:
     assert (
         list(rows[0])
         == (
-            "row stack_id ts_ns pid tid thread value nodes"
+            "row stack_id ts_ns pid tid thread labels value nodes"
             " node_id parent_id name module file kind line first_line address"
         ).split()
     )

@@ -30,9 +30,10 @@ export function makeLegend(store, theme, events) {
   }));
 }
 
-/** What a thread is called. @param {import("./store.js").Thread} thread */
-export function threadName({ name, thread_id }) {
-  return shown(name) || `thread ${thread_id}`;
+/** What a thread is called, with the labels that its work had. @param {import("./store.js").Thread} thread */
+export function threadName({ name, thread_id, labels }) {
+  const said = Object.entries(labels ?? {}).map(([key, value]) => ` ${shown(key)}=${shown(value)}`);
+  return (shown(name) || `thread ${thread_id}`) + said.join("");
 }
 
 /** Threads, below their processes where there are several, the busiest first.

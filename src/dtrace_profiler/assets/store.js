@@ -7,7 +7,7 @@ import { Column } from "./columns.js";
 import { Times } from "./times.js";
 import { Values } from "./values.js";
 
-/** @typedef {{process_id: number, thread_id: number, name: string, samples: number}} Thread
+/** @typedef {{process_id: number, thread_id: number, name: string, samples: number, labels?: Record<string, string>}} Thread
  *  `samples`: how many samples it has. */
 /** @typedef {{engine: string, unit: "samples" | "nanoseconds", frequency_hz: number, start_ms: number,
  *             live: "" | "running" | "ended", duration_ns: number, target: string, system: string, versions: Record<string, string>,

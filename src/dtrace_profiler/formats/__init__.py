@@ -29,20 +29,25 @@ class Format:
     module: str
     reads: bool = False
     writes: bool = False
+    labels: bool = False
+    """Whether what is written has a place for labels. Without, each thread is given once."""
 
     @property
     def code(self) -> ModuleType:
         return importlib.import_module(f"{__name__}.{self.module}")
 
+    def write(self, profile: Profile, file: BinaryIO) -> None:
+        self.code.write(profile if self.labels else profile.without_labels(), file)
+
 
 FORMATS = (
-    Format("dtrace", (".dtrace",), "recording", reads=True, writes=True),
-    Format("html", (".html", ".htm"), "html", writes=True),
+    Format("dtrace", (".dtrace",), "recording", reads=True, writes=True, labels=True),
+    Format("html", (".html", ".htm"), "html", writes=True, labels=True),
     Format("svg", (".svg",), "svg", writes=True),
-    Format("parquet", (".parquet",), "parquet", reads=True, writes=True),
+    Format("parquet", (".parquet",), "parquet", reads=True, writes=True, labels=True),
     Format("firefox", (".firefox.json",), "firefox", writes=True),
-    Format("pprof", (".pb", ".pprof"), "pprof", reads=True, writes=True),
-    Format("otlp", (".otlp",), "otlp", reads=True, writes=True),
+    Format("pprof", (".pb", ".pprof"), "pprof", reads=True, writes=True, labels=True),
+    Format("otlp", (".otlp",), "otlp", reads=True, writes=True, labels=True),
     Format("speedscope", (".speedscope.json", ".speedscope"), "speedscope", reads=True, writes=True),
     Format("trace", (".trace.json", ".trace"), "chrome_trace", reads=True, writes=True),
     Format("dtrace-json", (".dtrace.json",), "dtrace_json", reads=True),
@@ -52,7 +57,7 @@ FORMATS = (
     Format("folded", (".folded", ".collapsed"), "folded", reads=True, writes=True),
     Format("dtrace-text", (".stacks", ".txt", ".out"), "dtrace_text", reads=True),
     Format("table", (".table",), "table", writes=True),
-    Format("json", (".json",), "json_summary", writes=True),
+    Format("json", (".json",), "json_summary", writes=True, labels=True),
 )
 """In the order in which content is tried: the surest signs first."""
 
@@ -88,27 +93,31 @@ def write_profile(profile: Profile, target: str | os.PathLike[str] | BinaryIO, f
     `UsageError`.
     """
     if not isinstance(target, (str, os.PathLike)):
-        _by_name(format or "folded", writes=True).code.write(profile, target)
+        _by_name(format or "folded", writes=True).write(profile, target)
         return
     path = os.fspath(target)
     if path == "-":
         chosen = _by_name(format or "folded", writes=True)
-        chosen.code.write(profile, sys.stdout.buffer)
+        chosen.write(profile, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
     chosen = _by_name(format_of(path, format), writes=True)
     with replaced_file(path) as plain:
         if path.endswith(".gz"):
             with gzip.GzipFile(fileobj=plain, mode="wb", mtime=0, filename="") as packed:
-                chosen.code.write(profile, packed)
+                chosen.write(profile, cast(BinaryIO, packed))
         else:
-            chosen.code.write(profile, plain)
+            chosen.write(profile, plain)
 
 
 def dropped(profile: Profile, format: str) -> list[str]:
     """What of this profile a file in that format can't hold, a few words each; empty where nobody has looked."""
-    say = getattr(_by_name(format, writes=True).code, "dropped", None)
-    return list(say(profile)) if say is not None else []
+    chosen = _by_name(format, writes=True)
+    say = getattr(chosen.code, "dropped", None)
+    out = list(say(profile.without_labels())) if say is not None else []
+    if not chosen.labels and any(thread.labels for thread in profile.threads):
+        out.append("labels")
+    return out
 
 
 def read_profile(source: str | os.PathLike[str] | BinaryIO, format: str | None = None) -> Profile:

@@ -15,6 +15,7 @@ _LOSSES = {
     "dynamic_variable_drops": "records dropped by dtrace, its table of stacks was full",
     "stack_string_drops": "stacks dropped by dtrace, its table of strings was full",
     "not_taken": "samples that nobody took in time",
+    "labels_dropped": "samples without their labels",
     "expired_samples": "old samples dropped, the store was full",
     "truncated": "stacks cut at the depth limit",
     "truncated_stacks": "stacks cut at the depth limit",
@@ -57,9 +58,10 @@ def facts(profile: Profile) -> list[str]:
     elif meta.frequency_hz and samples:
         count += f" ≈ {duration(samples / meta.frequency_hz * 1e9)} on CPU"
     out.append(count)
-    if len(profile.threads) > 1:
+    threads = len({(thread.process_id, thread.thread_id) for thread in profile.threads})
+    if threads > 1:
         processes = len({thread.process_id for thread in profile.threads})
-        out.append(f"{len(profile.threads):,} threads" + (f" of {processes:,} processes" if processes > 1 else ""))
+        out.append(f"{threads:,} threads" + (f" of {processes:,} processes" if processes > 1 else ""))
     if meta.start_ns > 0:
         try:
             out.append(datetime.fromtimestamp(meta.start_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC"))

@@ -86,6 +86,7 @@ def _threads(profile: Profile, total: int) -> list[dict[str, Any]]:
             "process_id": profile.threads[index].process_id,
             "thread_id": profile.threads[index].thread_id,
             "name": profile.threads[index].name,
+            "labels": dict(profile.threads[index].labels),
             "value": values[index],
             "share": _share(values[index], total),
         }

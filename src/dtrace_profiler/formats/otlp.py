@@ -7,15 +7,18 @@ stacks of one thread are one sample with all of its times and values. See docs/f
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, BinaryIO
 
 from dtrace_profiler._version import __version__
 from dtrace_profiler.formats.otlp_reader import FRAME_TYPE, OURS, TYPES, messages, read, sniff
-from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.model.frame import SPAN_ID, TRACE_ID, FrameKind, Labels, StackFrame
 from dtrace_profiler.model.profile import Profile
 
 __all__ = ("dropped", "read", "require", "sniff", "write")
 
+_TRACE_ID = re.compile("[0-9a-f]{32}")
+_SPAN_ID = re.compile("[0-9a-f]{16}")
 _TYPE_OF = {kind: name for name, kind in TYPES.items()}
 
 
@@ -46,6 +49,7 @@ class _Writer:
         self._mappings: dict[str, int] = {}
         self._locations: dict[tuple[int, ...], int] = {}
         self._stacks: dict[int, int] = {}
+        self._links: dict[tuple[str, str], int] = {}
         self._out = m.ProfilesData()
         self._tables = self._out.dictionary
         for name in ("mapping", "location", "function", "link", "attribute", "stack"):
@@ -97,6 +101,7 @@ class _Writer:
         ):
             rows.setdefault(thread << 32 | node, []).append((time, value))
         labels = [self._labels(index) for index in range(len(profile.threads))]
+        links = [self._link(thread.labels) for thread in profile.threads]
         for key, found in rows.items():
             timed = sorted(row for row in found if row[0] > 0)
             rest = [value for time, value in found if time <= 0]
@@ -108,6 +113,7 @@ class _Writer:
                 sample = out.samples.add()
                 sample.stack_index = self._stack(key & 0xFFFF_FFFF)
                 sample.attribute_indices.extend(labels[key >> 32])
+                sample.link_index = links[key >> 32]
                 sample.values.extend(values)
                 sample.timestamps_unix_nano.extend(times)
 
@@ -124,7 +130,24 @@ class _Writer:
             ("thread.id", thread.thread_id),
             ("thread.name", thread.name),
         ]
+        if self._link(thread.labels):
+            pairs += [pair for pair in thread.labels if pair[0] not in (TRACE_ID, SPAN_ID)]
+        else:
+            pairs += thread.labels
         return [self._attribute(key, value) for key, value in pairs if value]
+
+    def _link(self, labels: Labels) -> int:
+        """The link to a span, 0 where these labels name none."""
+        said = dict(labels)
+        ids = said.get(TRACE_ID, ""), said.get(SPAN_ID, "")
+        if not (_TRACE_ID.fullmatch(ids[0]) and _SPAN_ID.fullmatch(ids[1])):
+            return 0
+        place = self._links.get(ids)
+        if place is None:
+            link = self._tables.link_table.add()
+            link.trace_id, link.span_id = bytes.fromhex(ids[0]), bytes.fromhex(ids[1])
+            place = self._links[ids] = len(self._links) + 1
+        return place
 
     def _stack(self, node: int) -> int:
         place = self._stacks.get(node)

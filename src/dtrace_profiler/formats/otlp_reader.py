@@ -14,13 +14,14 @@ from dtrace_profiler.errors import InputError, UsageError
 from dtrace_profiler.formats.pprof_reader import FRAMES_A_BYTE, MAX_BYTES
 from dtrace_profiler.formats.protobuf import BYTES, read_varint
 from dtrace_profiler.model.builder import ProfileBuilder
-from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.model.frame import SPAN_ID, TRACE_ID, FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.symbols.frame_text import is_kernel_module
 
 FRAME_TYPE = "profile.frame.type"
 OURS = "dtrace_profiler."
 TYPES = {"cpython": FrameKind.PYTHON, "kernel": FrameKind.KERNEL, "native": FrameKind.NATIVE}
+OF_THREAD = ("process.pid", "thread.id", "thread.name")
 _COMPILED = ("native", "go", "rust")
 _UNKNOWN = StackFrame("<unknown>", kind=FrameKind.UNKNOWN)
 _WORD = 1 << 63
@@ -144,10 +145,10 @@ class _Reader:
         if times and values and len(times) != len(values):
             raise InputError(f"a sample has {len(values)} values and {len(times)} timestamps.")
         node = self._stack(sample.stack_index)
-        key = tuple(sample.attribute_indices)
+        key = (sample.link_index, *sample.attribute_indices)
         thread = self._threads.get(key)
         if thread is None:
-            thread = self._threads[key] = self._thread(self._attributes(key))
+            thread = self._threads[key] = self._thread(self._attributes(key[1:]), key[0])
         for row in range(max(len(times), len(values))):
             time, value = times[row] if times else 0, values[row] if values else 1
             if value < 0:
@@ -156,10 +157,16 @@ class _Reader:
                 raise InputError(f"a sample has the time {time}, which is after the year 2262.")
             self._builder.add_sample(time, thread, node, value)
 
-    def _thread(self, said: dict[str, str | int]) -> int:
+    def _thread(self, said: dict[str, str | int], link: int) -> int:
         numbers = [said.get(key, 0) for key in ("process.pid", "thread.id")]
         process, thread = (number if isinstance(number, int) and number >= 0 else 0 for number in numbers)
-        return self._builder.add_thread(process, thread, str(said.get("thread.name", "")))
+        labels = {key: str(value) for key, value in said.items() if key not in OF_THREAD}
+        linked = self._entry("link", link)
+        if linked is not None and linked.trace_id:
+            labels |= {TRACE_ID: linked.trace_id.hex(), SPAN_ID: linked.span_id.hex()}
+        return self._builder.add_thread(
+            process, thread, str(said.get("thread.name", "")), tuple(sorted(labels.items()))
+        )
 
     def _stack(self, index: int) -> int:
         node = self._stacks.get(index)

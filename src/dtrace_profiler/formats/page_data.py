@@ -34,6 +34,7 @@ from dtrace_profiler.formats.page_times import Row, TimeRows
 from dtrace_profiler.formats.palette import KINDS
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Thread
+from dtrace_profiler.model.shown_threads import ShownThreads
 
 VERSION = 1
 MAX_NODES = 120_000
@@ -49,11 +50,14 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
     frame_ids, kept_frames = _frames_without_address(profile)
     node_ids, parents, frames = _nodes(profile, frame_ids)
     count = len(parents)
-    samples = [0] * len(profile.threads)
+    shown = ShownThreads()
+    shown.extend(profile.threads)
+    samples = [0] * len(shown.threads)
     sums: dict[int, int] = {}
     """thread * count + node → value"""
     squares: dict[int, int] | None = None if profile.meta.unit == "samples" else {}
-    for thread, leaf, value in zip(profile.thread, profile.node, profile.value, strict=True):
+    for of, leaf, value in zip(profile.thread, profile.node, profile.value, strict=True):
+        thread = shown.of[of]
         samples[thread] += 1
         key = thread * count + node_ids[leaf]
         sums[key] = sums.get(key, 0) + value
@@ -62,7 +66,7 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
     kept, elided_nodes = _kept_nodes(parents, sums, max_nodes)
     values, elided = _value_columns(parents, sums, squares, kept)
     times = TimeRows(merge=profile.meta.unit == "samples")
-    times.extend(_timed_rows(profile, node_ids, parents, kept), profile.meta.start_ns)
+    times.extend(_timed_rows(profile, shown.of, node_ids, parents, kept), profile.meta.start_ns)
     strings = Strings()
     new_frames: dict[int, int] = {}
     nodes: Columns = {"parent": [], "frame": []}
@@ -81,7 +85,7 @@ def page_data(profile: Profile, *, title: str | None = None, max_nodes: int = MA
         "strings": strings.list,
         "frames": columns,
         "nodes": nodes,
-        "threads": page_threads(profile.threads, samples),
+        "threads": page_threads(shown.threads, samples),
         "values": values,
         "elided": elided,
         "elided_nodes": elided_nodes,
@@ -117,6 +121,7 @@ def page_threads(threads: Sequence[Thread], samples: Sequence[int]) -> list[dict
             "process_id": thread.process_id,
             "thread_id": thread.thread_id,
             "name": thread.name,
+            "labels": dict(thread.labels),
             "samples": count,
         }
         for thread, count in zip(threads, samples, strict=True)
@@ -263,7 +268,7 @@ def _value_columns(
 
 
 def _timed_rows(
-    profile: Profile, node_ids: Sequence[int], parents: Sequence[int], kept: Sequence[int]
+    profile: Profile, threads: Sequence[int], node_ids: Sequence[int], parents: Sequence[int], kept: Sequence[int]
 ) -> Iterator[Row]:
     """The samples with the nodes of the page."""
     places: dict[int, int] = {}
@@ -278,4 +283,4 @@ def _timed_rows(
             node = kept[node] if node >= 0 else -1
             place = places[leaf] = -2 - node if left_out else node
         if value:
-            yield timestamp_ns, thread, place, value
+            yield timestamp_ns, threads[thread], place, value

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from dtrace_profiler.errors import InputError, UsageError
 from dtrace_profiler.model.builder import ProfileBuilder
-from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.model.frame import FrameKind, Labels, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 
 MAX_BYTES = 2 << 30
@@ -27,7 +27,7 @@ ABOUT = b"dtrace_profiler"
 """The key of the file's metadata under which `Meta` stands, as JSON."""
 _ROWS_A_GROUP = 1 << 20
 _NODE_TEXTS = ("name", "module", "file", "kind")
-_TEXTS = ("row", "thread", *_NODE_TEXTS)
+_TEXTS = ("row", "thread", "labels", *_NODE_TEXTS)
 _KINDS = {str(kind): kind for kind in FrameKind}
 _WORD = 1 << 63
 
@@ -50,7 +50,12 @@ def require() -> None:
 def _schema(pa: Any) -> Any:
     columns = [("row", pa.dictionary(pa.int32(), pa.string())), ("stack_id", pa.int64())]
     columns += [(name, pa.int64()) for name in ("ts_ns", "pid", "tid")]
-    columns += [("thread", pa.string()), ("value", pa.int64()), ("nodes", pa.list_(pa.int64()))]
+    columns += [
+        ("thread", pa.string()),
+        ("labels", pa.string()),
+        ("value", pa.int64()),
+        ("nodes", pa.list_(pa.int64())),
+    ]
     columns += [("node_id", pa.int64()), ("parent_id", pa.int64())]
     columns += [(name, pa.string()) for name in _NODE_TEXTS]
     columns += [("line", pa.int32()), ("first_line", pa.int32()), ("address", pa.uint64())]
@@ -102,6 +107,7 @@ def _tables(profile: Profile, pa: Any, schema: Any) -> list[Any]:
         "pid": pa.array([who.process_id for who in threads], pa.int64()).take(thread),
         "tid": pa.array([who.thread_id for who in threads], pa.int64()).take(thread),
         "thread": pa.array([_clean(who.name) for who in threads], pa.string()).take(thread),
+        "labels": pa.array([_label_text(who.labels) for who in threads], pa.string()).take(thread),
         "value": _numbers(pa, profile.value, pa.int64()),
     }
     stack = {"stack_id": [ids[leaf] for leaf in leaves], "nodes": [_path(profile, ids, leaf) for leaf in leaves]}
@@ -157,6 +163,10 @@ def _path(profile: Profile, ids: array[int], node: int) -> list[int]:
     return out
 
 
+def _label_text(labels: Labels) -> str | None:
+    return json.dumps(dict(labels)) if labels else None
+
+
 def _clean(text: str) -> str:
     """Halves of surrogate pairs are no text there."""
     return text.encode("utf-8", "replace").decode()
@@ -202,13 +212,14 @@ class _Reader:
     def __init__(self, metadata: dict[bytes, bytes]) -> None:
         self._metadata = metadata
         self._builder = ProfileBuilder(max_samples=_WORD)
+        self._labels: dict[str, Labels] = {}
         self._nodes: dict[int, tuple[int | None, int]] = {}
         """A node's id → its parent's, and its frame. Files of many hosts say the same ones again."""
         self._stacks: dict[int, int] = {}
         """Ids → their order of appearance: the builder's nodes until all are known."""
 
     def take(self, columns: dict[str, list[Any]]) -> None:
-        samples = ("ts_ns", "pid", "tid", "thread", "stack_id", "value")
+        samples = ("ts_ns", "pid", "tid", "thread", "stack_id", "value", "labels")
         nodes = ("node_id", "parent_id", "name", "module", "address", "file", "line", "first_line", "kind")
         for row, what in enumerate(columns["row"]):
             if what == "sample":
@@ -216,14 +227,27 @@ class _Reader:
             elif what == "node":
                 self._node(*(columns[name][row] for name in nodes))
 
-    def _sample(self, time: Any, process: Any, thread: Any, name: Any, stack: Any, value: Any) -> None:
+    def _sample(self, time: Any, process: Any, thread: Any, name: Any, stack: Any, value: Any, said: Any) -> None:
         if stack is None or value is None:
             raise InputError("a sample has no stack_id or no value.")
         if value < 0:
             raise InputError(f"a sample has the value {value}, and none can be negative.")
         place = self._stacks.setdefault(stack, len(self._stacks))
-        of = self._builder.add_thread(max(0, process or 0), max(0, thread or 0), name or "")
+        of = self._builder.add_thread(max(0, process or 0), max(0, thread or 0), name or "", self._labels_of(said))
         self._builder.add_sample(max(0, time or 0), of, place, value)
+
+    def _labels_of(self, text: Any) -> Labels:
+        if not text:
+            return ()
+        known = self._labels.get(text)
+        if known is None:
+            try:
+                said = json.loads(text)
+                known = tuple(sorted((str(key), str(value)) for key, value in said.items()))
+            except (ValueError, AttributeError, RecursionError) as error:
+                raise InputError("a sample's labels are no JSON object.") from error
+            self._labels[text] = known
+        return known
 
     def _node(self, node: Any, parent: Any, name: Any, module: Any, address: Any, file: Any, *rest: Any) -> None:
         line, first_line, kind = rest

@@ -113,7 +113,12 @@ class _Writer:
         """Texts, not numbers: pprof shows numbers without a unit as bytes."""
         out = []
         for thread in self._profile.threads:
-            pairs = [("pid", thread.process_id), ("thread_id", thread.thread_id), ("thread_name", thread.name)]
+            pairs: list[tuple[str, int | str]] = [
+                ("pid", thread.process_id),
+                ("thread_id", thread.thread_id),
+                ("thread_name", thread.name),
+            ]
+            pairs += thread.labels
             labels = [
                 number(1, self._string(key)) + number(2, self._string(str(value))) for key, value in pairs if value
             ]

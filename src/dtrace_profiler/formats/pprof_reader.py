@@ -31,6 +31,8 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _PROCESS = ("pid", "process_id", "process id")
 _THREAD = ("thread_id", "tid", "thread id", "thread")
 _THREAD_NAME = ("thread_name", "thread name", "comm")
+_OF_THREAD = frozenset((*_PROCESS, *_THREAD, *_THREAD_NAME))
+"""The other labels are the program's."""
 _WORD = 1 << 63
 _T = TypeVar("_T")
 
@@ -225,7 +227,8 @@ class _Reader:
             found[self._string(said.get(1, 0), at)] = text or str(signed(said.get(3, 0)))
         process, thread = (_whole(found, keys) for keys in (_PROCESS, _THREAD))
         name = next((found[key] for key in _THREAD_NAME if key in found), "")
-        return self._builder.add_thread(process, thread, name)
+        own = tuple(sorted((key, text) for key, text in found.items() if key not in _OF_THREAD))
+        return self._builder.add_thread(process, thread, name, own)
 
     def _meta(self, unit: Unit, kind: str) -> Meta:
         known: dict[str, list[str]] = {what: [] for what in COMMENTS}

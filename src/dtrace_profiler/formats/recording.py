@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from dtrace_profiler.errors import InputError
 from dtrace_profiler.model.builder import ProfileBuilder
-from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.model.frame import FrameKind, Labels, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.record.parse import Fact, Notice, Parser, ProcessEvent, Record, SampleRecord
 from dtrace_profiler.record.recording import FIRST_LINE, RecordingWriter
@@ -69,6 +69,7 @@ class _Reader:
         """What a key means at this place of the file."""
         self._early: dict[Key, int] = {}
         """Keys that samples used before their stack came."""
+        self._labels: dict[int, Labels] = {}
         self._meta: dict[str, Any] = {}
         self._begin_ns = 0
         self._last_ns = 0
@@ -136,12 +137,26 @@ class _Reader:
             time, process, thread, stack, nanoseconds = (int(word) for word in value)
             self._from_sampler = True
             self._sample(time, process, thread, (0, 0, 0, stack, 0), nanoseconds)
+        elif name == "labels":
+            number, labels = value
+            self._labels[_whole(number)] = tuple((_text(key), _text(text)) for key, text in labels)
+        elif name == "labelled":
+            self._labelled(*value)
         elif name == "lost":
             time, count = value
             self._builder.add_loss(_whole(time), _whole(count))
         elif name in ("meta", "end"):
             self._meta.update(value)
             self._ended = self._ended or name == "end"
+
+    def _labelled(self, time: Any, number: Any) -> None:
+        """The sample before this had labels; its time tells whether it is still there."""
+        builder = self._builder
+        if not builder.timestamp_ns or builder.timestamp_ns[-1] != time:
+            raise ValueError(time)
+        who = builder.threads[builder.thread[-1]]
+        labels = self._labels[number]
+        builder.thread[-1] = builder.add_thread(who.process_id, who.thread_id, labels=labels)
 
     def profile(self) -> Profile:
         builder = self._builder
@@ -228,7 +243,7 @@ def write(profile: Profile, file: BinaryIO) -> None:
         "versions": dict(meta.versions),
     }
     writer = RecordingWriter(file, about)
-    for thread in profile.threads:
+    for thread in profile.without_labels().threads:
         writer.fact("thread", [thread.process_id, thread.thread_id, thread.name])
     for row, node in enumerate(sorted(set(profile.node))):
         writer.stack((0, 0, 0, node, 0), profile.stack(node))
@@ -238,6 +253,8 @@ def write(profile: Profile, file: BinaryIO) -> None:
     for row, (time, index, node, value) in enumerate(columns):
         thread = profile.threads[index]
         writer.fact("sample", [time, thread.process_id, thread.thread_id, node, value])
+        if thread.labels:
+            writer.labelled(time, thread.labels)
         if row % _ROWS_A_FLUSH == 0:
             writer.flush()
     for time, count in profile.lost:

@@ -31,6 +31,7 @@ from dtrace_profiler.formats.page_data import (
 from dtrace_profiler.formats.page_times import MAX_ROWS, TimeRows
 from dtrace_profiler.model.builder import Growth, Position
 from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.model.shown_threads import ShownThreads
 
 KEPT_DELTAS = 100
 KEPT_BYTES = 4 << 20
@@ -38,7 +39,7 @@ KEPT_BYTES = 4 << 20
 
 
 _SECOND_NS = 1_000_000_000
-_NOT_LOST = ("not_taken", "expired_samples")
+_NOT_LOST = ("not_taken", "expired_samples", "labels_dropped")
 """These are in the page."""
 
 
@@ -132,6 +133,7 @@ class Feed:
         self._times = TimeRows(merge=not squares, max_rows=max_rows)
         self._lost: Columns = page_lost((), 0)
         self._samples: list[int] = []
+        self._shown = ShownThreads()
         self._threads: list[dict[str, Any]] = []
         self._page_meta: dict[str, Any] = {}
         self._deltas: deque[Message] = deque()
@@ -197,14 +199,16 @@ class Feed:
         elided_nodes = self._elided_nodes
         self._add_frames(growth)
         self._add_nodes(growth)
-        self._samples.extend([0] * (len(growth.threads) - len(self._samples)))
-        for thread, node, value in zip(growth.thread, growth.node, growth.value, strict=True):
+        self._shown.extend(growth.threads)
+        self._samples.extend([0] * (len(self._shown.threads) - len(self._samples)))
+        of_threads = [self._shown.of[thread] for thread in growth.thread]
+        for thread, node, value in zip(of_threads, growth.node, growth.value, strict=True):
             self._samples[thread] += 1
             (self._elided if self._left_out[node] else self._values).add(thread, self._of_node[node], value)
         self._position = growth.until
         places = [-2 - self._of_node[node] if self._left_out[node] else self._of_node[node] for node in growth.node]
         times = self._times.extend(
-            (row for row in zip(growth.timestamp_ns, growth.thread, places, growth.value, strict=True) if row[3]),
+            (row for row in zip(growth.timestamp_ns, of_threads, places, growth.value, strict=True) if row[3]),
             meta["start_ms"] * 1_000_000,
         )
         if times is not None:
@@ -218,7 +222,7 @@ class Feed:
             out["frames"] = {name: column[frames:] for name, column in self._frames.items()}
         if len(self._parents) > nodes:
             out["nodes"] = {"parent": list(self._parents[nodes:]), "frame": list(self._node_frames[nodes:])}
-        threads = page_threads(growth.threads, self._samples)
+        threads = page_threads(self._shown.threads, self._samples)
         if threads != self._threads:
             out["threads"] = self._threads = threads
         if (values := self._values.take_new()) is not None:

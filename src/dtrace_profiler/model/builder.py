@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import compress
 from typing import NamedTuple
 
 from dtrace_profiler.model.fold import PAIR
-from dtrace_profiler.model.frame import StackFrame
+from dtrace_profiler.model.frame import Labels, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Thread
 
 DEFAULT_MAX_SAMPLES = 4_000_000
@@ -69,7 +70,7 @@ class ProfileBuilder:
         self._frame_ids: dict[StackFrame, int] = {}
         self._node_ids: dict[int, int] = {}
         """(parent + 1) * PAIR + frame → node. A number takes half the memory of a tuple."""
-        self._thread_ids: dict[tuple[int, int], int] = {}
+        self._thread_ids: dict[tuple[int, int], dict[Labels, int]] = {}
 
     def add_frame(self, frame: StackFrame) -> int:
         index = self._frame_ids.get(frame)
@@ -125,14 +126,19 @@ class ProfileBuilder:
             raise ValueError("a stack has at least one frame")
         return node
 
-    def add_thread(self, process_id: int, thread_id: int, name: str = "") -> int:
-        key = (process_id, thread_id)
-        index = self._thread_ids.get(key)
+    def add_thread(self, process_id: int, thread_id: int, name: str = "", labels: Labels = ()) -> int:
+        """The index of a thread with these labels. Its first name is that of all of them."""
+        known = self._thread_ids.setdefault((process_id, thread_id), {})
+        if known and (name or labels not in known):
+            first = self.threads[next(iter(known.values()))]
+            if name and not first.name:
+                for place in known.values():
+                    self.threads[place] = replace(self.threads[place], name=name)
+            name = first.name or name
+        index = known.get(labels)
         if index is None:
-            index = self._thread_ids[key] = len(self.threads)
-            self.threads.append(Thread(process_id=process_id, thread_id=thread_id, name=name))
-        elif name and not self.threads[index].name:
-            self.threads[index] = Thread(process_id=process_id, thread_id=thread_id, name=name)
+            index = known[labels] = len(self.threads)
+            self.threads.append(Thread(process_id=process_id, thread_id=thread_id, name=name, labels=labels))
         return index
 
     def add_sample(self, timestamp_ns: int, thread: int, node: int, value: int = 1) -> None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+Labels = tuple[tuple[str, str], ...]
+"""What a program said of its work: keys with values, by key."""
+
+
+TRACE_ID, SPAN_ID = "trace_id", "span_id"
+"""Labels that name an OpenTelemetry span, in hexadecimal digits. They are other ones for each piece of work."""
+
 
 class FrameKind(StrEnum):
     """What ran in a frame. The value is what files and views show."""
@@ -51,3 +58,5 @@ class Sample(NamedTuple):
     """Root first; never empty."""
     cpu_time_ns: int = 0
     """CPU time this sample stands for: 1e9 / frequency from DTrace, measured by the embedded sampler."""
+    labels: Labels = ()
+    """What the program said of its work at that time, in our own process: see `dtrace_profiler.label`."""

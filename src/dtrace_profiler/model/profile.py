@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from dtrace_profiler.model.frame import Sample, StackFrame
+from dtrace_profiler.model.frame import Labels, Sample, StackFrame
 
 Unit = Literal["samples", "nanoseconds"]
 
@@ -42,9 +42,12 @@ class Meta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
+    """With one set of labels: a thread whose work had several stands in a profile as often."""
+
     process_id: int
     thread_id: int
     name: str = ""
+    labels: Labels = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,15 @@ class Profile:
                 frames = stacks[node] = self.stack(node)
             who = self.threads[thread]
             cpu = value if self.meta.unit == "nanoseconds" else value * period
-            yield Sample(who.thread_id, who.process_id, time, frames, cpu)
+            yield Sample(who.thread_id, who.process_id, time, frames, cpu, who.labels)
+
+    def without_labels(self) -> Profile:
+        """The same with each thread once. For what keeps threads apart, and has no place for labels."""
+        if not any(thread.labels for thread in self.threads):
+            return self
+        places: dict[Thread, int] = {}
+        of = [places.setdefault(replace(thread, labels=()), len(places)) for thread in self.threads]
+        return replace(self, threads=tuple(places), thread=array("i", [of[thread] for thread in self.thread]))
 
     def stack_values(self) -> dict[int, int]:
         """Leaf node → value summed over all samples."""

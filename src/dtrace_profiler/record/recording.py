@@ -10,6 +10,8 @@ has taken as well.
     # {"stack": [[pid, n, k, h, pc], [frame numbers, root first]]}       what a sample with these numbers means
     # {"thread": [pid, tid, name]}
     # {"sample": [time, pid, tid, stack number, value]}      from the embedded sampler: nanoseconds of CPU time
+    # {"labels": [number, [[key, value], …]]}                what a program said of its work
+    # {"labelled": [time, number]}          so did the thread of the sample before this, of this time
     # {"lost": [time, count]}               when something was lost; what, in all, is told at the end
     # {"end": {…}}                          duration, losses, notes
 
@@ -24,7 +26,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from dtrace_profiler.model.frame import StackFrame
+from dtrace_profiler.model.frame import Labels, StackFrame
 from dtrace_profiler.record.parse import Record, text_of
 
 FIRST_LINE = b"# dtrace-profiler recording 1"
@@ -36,6 +38,7 @@ class RecordingWriter:
     def __init__(self, file: BinaryIO, meta: Mapping[str, Any]) -> None:
         self._file = file
         self._frames: dict[StackFrame, int] = {}
+        self._labels: dict[Labels, int] = {}
         self._lines: list[bytes] = [FIRST_LINE + b"\n"]
         self.fact("meta", dict(meta))
         self.flush()
@@ -68,6 +71,14 @@ class RecordingWriter:
                 )
             numbers.append(number)
         self.fact("stack", [list(key), numbers])
+
+    def labelled(self, timestamp_ns: int, labels: Labels) -> None:
+        """Of the sample that was written last."""
+        number = self._labels.get(labels)
+        if number is None:
+            number = self._labels[labels] = len(self._labels)
+            self.fact("labels", [number, labels])
+        self.fact("labelled", [timestamp_ns, number])
 
     def flush(self) -> None:
         """Write what has come since the last time."""

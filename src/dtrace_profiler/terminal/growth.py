@@ -12,6 +12,7 @@ from typing import Protocol
 from dtrace_profiler.model.builder import Growth, Position
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Thread
+from dtrace_profiler.model.shown_threads import ShownThreads
 from dtrace_profiler.terminal.nodes import CallNodes
 
 
@@ -72,6 +73,7 @@ class GrowingProfile:
         """A function's sums over the threads that are shown. A stack counts once, whatever it repeats."""
         self.root_first = CallNodes()
         self.threads: Sequence[Thread] = ()
+        self._labelled = ShownThreads()
         self.thread_values: list[int] = []
         self.samples = 0
         """Of all threads."""
@@ -122,16 +124,17 @@ class GrowingProfile:
         self._position = growth.until
         self._add_functions(growth.frames)
         self._add_nodes(growth.parent, growth.frame)
-        self.threads = growth.threads
-        self._values.extend({} for _ in range(len(growth.threads) - len(self._values)))
-        self.thread_values.extend([0] * (len(growth.threads) - len(self.thread_values)))
+        self._labelled.extend(growth.threads)
+        threads = self.threads = self._labelled.threads
+        self._values.extend({} for _ in range(len(threads) - len(self._values)))
+        self.thread_values.extend([0] * (len(threads) - len(self.thread_values)))
         if not len(growth.node):
             return False
         self.samples += len(growth.node)
         new: dict[tuple[int, int], int] = {}
         of_node = self._of_node
         for thread, node, value in zip(growth.thread, growth.node, growth.value, strict=True):
-            key = thread, of_node[node]
+            key = self._labelled.of[thread], of_node[node]
             new[key] = new.get(key, 0) + value
         for (thread, node), value in new.items():
             values = self._values[thread]

@@ -161,6 +161,7 @@ class Threads(Sheet):
             chosen = profile.shown_threads is None or thread in profile.shown_threads
             one = profile.threads[thread]
             name = f"  {shown(one.name)}" if one.name else ""
+            name += "".join(f"  {shown(key)}={shown(value)}" for key, value in one.labels)
             share = f"{percent(profile.thread_values[thread] / whole):>9}"
             text = f" [{'x' if chosen else ' '}] {share}  thread {one.thread_id} of process {one.process_id}{name}"
             out.append([(fit(text, width), look.bar if row == self._at else PLAIN)])
