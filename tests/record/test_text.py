@@ -256,6 +256,14 @@ def test_functions_with_numbers_beside_them_are_kept_apart() -> None:
     assert parser.lines.beside == {b"vmlinux`read": 8, b"0x0": 4}
 
 
+def test_modules_with_numbers_and_percentages_beside_them_stand_with_the_addresses() -> None:
+    parser = TextParser()
+    text = b"MODULE COUNT PCNT\n0xc107882e 1 0.0%\nkernel 874 0.4%\n0xc10981a5 213781 99.6%\n"
+    assert parser.feed(text) + parser.close() == []
+    assert parser.lines.beside == {b"0xc107882e": 1, b"kernel": 874, b"0xc10981a5": 213781}
+    assert stacks("disk 12 30%\n") == []
+
+
 def test_empty_stacks_are_counted() -> None:
     parser = TextParser()
     blocks = parser.feed(b"\n\n             1012\n\n      m`f\n        3\n") + parser.close()

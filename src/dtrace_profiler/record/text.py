@@ -221,7 +221,7 @@ def _simple(body: bytes) -> _Simple | None:
         body = body[1:]
     key = b""
     end = body.find(b"\n")
-    if end >= 0 and body.find(b"`", 0, end) < 0 and is_key(body[:end]):
+    if end >= 0 and body.find(b"`", 0, end) < 0 and is_key(body[:end]) and not body[:end].rstrip().endswith(b"%"):
         key = body[:end]
         body = body[end + 1 :]
     text = body.lstrip(b" ")

@@ -256,7 +256,8 @@ class LineParser:
             self.pending.clear()
             self.key = b""
             return
-        if has_sign(text):
+        # hotkernel -m: where addresses have a number and a percentage, so have modules, without any sign.
+        if has_sign(text) or (self.beside and text.endswith(b"%") and is_beside(line)):
             match = _BESIDE.fullmatch(line) if is_beside(line) else None
             if match is None:
                 self._opens(line, text)
