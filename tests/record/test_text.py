@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def outcome(blocks: list[StackBlock], lines: LineParser) -> tuple[Any, ...]:
 def by_lines(text: bytes) -> tuple[Any, ...]:
     """The obvious way: what is right."""
     parser = LineParser()
-    lines = text.replace(b"\r\n", b"\n").split(b"\n")
+    lines = re.sub(rb"\r+", b"\r", text).replace(b"\r\n", b"\n").split(b"\n")
     if not lines[-1]:
         lines.pop()
     for line in lines:
@@ -167,6 +168,13 @@ def test_keys_before_the_stack_and_after_it() -> None:
     ]
     assert stacks("\n              m`f+0x1\n     1552                3\n") == [([["m`f+0x1"]], 3, "")]
     assert stacks("\n              m`f+0x1\n  bash                          3\n") == [([["m`f+0x1"]], 3, "bash")]
+
+
+def test_a_key_with_a_colon_is_a_key_and_the_line_of_a_probe_is_none() -> None:
+    stack = "              m`f+0x1\n                3\n"
+    assert stacks("\n  kworker/1:2-events   \n" + stack) == [([["m`f+0x1"]], 3, "kworker/1:2-events")]
+    for heading in ("  0  64091      :tick-60s ", "  0 | :tick-5sec", "Sampled:", "CPU     ID   FUNCTION:NAME"):
+        assert stacks(f"\n{heading}\n{stack}") == [([["m`f+0x1"]], 3, "")]
 
 
 def test_keyed_stacks_follow_each_other_without_empty_lines() -> None:
