@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def outcome(blocks: list[StackBlock], lines: LineParser) -> tuple[Any, ...]:
 def by_lines(text: bytes) -> tuple[Any, ...]:
     """The obvious way: what is right."""
     parser = LineParser()
-    lines = text.replace(b"\r\n", b"\n").split(b"\n")
+    lines = re.sub(rb"\r+", b"\r", text).replace(b"\r\n", b"\n").split(b"\n")
     if not lines[-1]:
         lines.pop()
     for line in lines:
@@ -169,6 +170,13 @@ def test_keys_before_the_stack_and_after_it() -> None:
     assert stacks("\n              m`f+0x1\n  bash                          3\n") == [([["m`f+0x1"]], 3, "bash")]
 
 
+def test_a_key_with_a_colon_is_a_key_and_the_line_of_a_probe_is_none() -> None:
+    stack = "              m`f+0x1\n                3\n"
+    assert stacks("\n  kworker/1:2-events   \n" + stack) == [([["m`f+0x1"]], 3, "kworker/1:2-events")]
+    for heading in ("  0  64091      :tick-60s ", "  0 | :tick-5sec", "Sampled:", "CPU     ID   FUNCTION:NAME"):
+        assert stacks(f"\n{heading}\n{stack}") == [([["m`f+0x1"]], 3, "")]
+
+
 def test_keyed_stacks_follow_each_other_without_empty_lines() -> None:
     record = "  bash              87\n              m`f+0x1\n                3\n"
     assert stacks("\n" + record * 40) == [([["m`f+0x1"]], 3, "bash              87")] * 40
@@ -254,6 +262,14 @@ def test_functions_with_numbers_beside_them_are_kept_apart() -> None:
     text = b"\n  vmlinux`read                     3\n  0x0                     4\n  vmlinux`read                5\n"
     assert parser.feed(text) + parser.close() == []
     assert parser.lines.beside == {b"vmlinux`read": 8, b"0x0": 4}
+
+
+def test_modules_with_numbers_and_percentages_beside_them_stand_with_the_addresses() -> None:
+    parser = TextParser()
+    text = b"MODULE COUNT PCNT\n0xc107882e 1 0.0%\nkernel 874 0.4%\n0xc10981a5 213781 99.6%\n"
+    assert parser.feed(text) + parser.close() == []
+    assert parser.lines.beside == {b"0xc107882e": 1, b"kernel": 874, b"0xc10981a5": 213781}
+    assert stacks("disk 12 30%\n") == []
 
 
 def test_empty_stacks_are_counted() -> None:

@@ -197,7 +197,7 @@ _SYSTEM = (
         r"kernel debugger is active",
         DTraceFailed,
         "DTrace can't be used while a kernel debugger is active.",
-        "",
+        "restart without the kernel debugger, or use the other engine: --engine sampler",
         "macos",
     ),
     _row(
@@ -207,7 +207,12 @@ _SYSTEM = (
         "csrutil enable --without dtrace   (in the recovery system)",
         "macos",
     ),
-    _row(r"[Cc]ould not create symbolicator", NotPermitted, "macOS does not let dtrace look into this process."),
+    _row(
+        r"[Cc]ould not create symbolicator",
+        NotPermitted,
+        "macOS does not let dtrace look into this process.",
+        "use a program that is not Apple's, such as a Python from python.org or Homebrew, and sudo",
+    ),
     _row(
         r"Service 'dtrace' \(dtrace\) failed to start",
         DTraceFailed,
@@ -219,22 +224,40 @@ _SYSTEM = (
         r"dyld\[\d+\]: (?P<why>[^\n]*)",
         DTraceFailed,
         "the program could not be loaded: {why}.",
-        "",
+        "run it by itself first: it must start without DTrace, too",
         "macos",
     ),
 )
+
+_PROCESSES = "--pid with the number of a process that runs, or start one with: dtrace-profiler run -- COMMAND"
 
 _TARGET = (
     _row(
         r"failed to grab pid (?P<pid>\S+): (?P<why>[^\n]*[Nn]o such process[^\n]*)",
         NoSuchProcess,
         "there is no process {pid}.",
+        _PROCESSES,
     ),
-    _row(r"failed to grab pid (?P<pid>\S+): (?P<why>[^\n]*)", NotPermitted, "dtrace can't look at {pid}: {why}."),
-    _row(r"failed to control pid (?P<pid>\d+): (?P<why>[^\n]*)", NoSuchProcess, "process {pid} has ended: {why}."),
-    _row(r"failed to execute (?P<command>.*): (?P<why>[^\n]*)", DTraceFailed, "can't start {command}: {why}."),
-    _row(r"(?:^|\n)dtrace: No such process", NoSuchProcess, "the process has ended, or never was."),
-    _row(r"invalid pid: (?P<pid>[^\n]*)", NoSuchProcess, "{pid} is not a process id."),
+    _row(
+        r"failed to grab pid (?P<pid>\S+): (?P<why>[^\n]*)",
+        NotPermitted,
+        "dtrace can't look at {pid}: {why}.",
+        "run as root, with no debugger attached to the process",
+    ),
+    _row(
+        r"failed to control pid (?P<pid>\d+): (?P<why>[^\n]*)",
+        NoSuchProcess,
+        "process {pid} has ended: {why}.",
+        _PROCESSES,
+    ),
+    _row(
+        r"failed to execute (?P<command>.*): (?P<why>[^\n]*)",
+        DTraceFailed,
+        "can't start {command}: {why}.",
+        "check its path, and that it may be executed (chmod +x)",
+    ),
+    _row(r"(?:^|\n)dtrace: No such process", NoSuchProcess, "the process has ended, or never was.", _PROCESSES),
+    _row(r"invalid pid: (?P<pid>[^\n]*)", NoSuchProcess, "{pid} is not a process id.", _PROCESSES),
 )
 
 _RUNNING = (
@@ -260,6 +283,7 @@ _RUNNING = (
         r"Memory allocation failure|Cannot allocate memory|Not enough space",
         DTraceFailed,
         "there is not enough memory for dtrace's buffers.",
+        "try a smaller --depth",
     ),
     _row(
         r"Enabling exceeds size of buffer",
@@ -277,6 +301,7 @@ _RUNNING = (
         r"failed to open output file '(?P<file>.*)': (?P<why>[^\n]*)",
         DTraceFailed,
         "dtrace can't write to {file}: {why}.",
+        "check that the folder is there, and that there is room",
     ),
 )
 
@@ -323,9 +348,10 @@ _PROGRAMS = (
         r"failed to link script (?P<file>\S+): (?P<why>[^\n]*)",
         DTraceFailed,
         "dtrace could not link {file}: {why}.",
+        _REPORT,
     ),
     _row(_PROGRAM + r": (?P<why>[^\n]*)", DTraceFailed, "dtrace refused our program: {why}.", _REPORT),
-    _row(r"failed to open +(?P<file>.*): (?P<why>[^\n]*)", DTraceFailed, "dtrace can't read {file}: {why}."),
+    _row(r"failed to open +(?P<file>.*): (?P<why>[^\n]*)", DTraceFailed, "dtrace can't read {file}: {why}.", _REPORT),
     _row(
         r"invalid option -- '(?P<letter>.)'|illegal option -- (?P<classic>.)",
         DTraceFailed,
@@ -349,6 +375,7 @@ _PROGRAMS = (
         r"failed to initialize dtrace: (?P<why>[^\n]*)",
         DTraceFailed,
         "dtrace could not start: {why}.",
+        "dtrace-profiler doctor   (says what is missing), or the other engine: --engine sampler",
     ),
     _row(
         r"(?P<where>\S+:\d+): \w+: Assertion `(?P<what>[^']*)' failed",

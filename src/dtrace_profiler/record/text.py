@@ -34,6 +34,7 @@ _LONGEST_LINE = 1 << 20
 _WORTH_SPLITTING = 200
 
 _ALL_BUT_SIGNS = bytes(set(range(256)) - set(b"`\n"))
+_RETURNS = re.compile(rb"\r{2,}")
 _COUNT_LINE = re.compile(rb"\n( *+\|?+ *+\d{1,18}+ *+)\n")
 
 
@@ -62,6 +63,8 @@ class TextParser:
         data = self._tail + data
         self._tail = b""
         if b"\r" in data:
+            # Two of them before a newline: text of Windows that was written as text once more.
+            data = _RETURNS.sub(b"\r", data)
             held = b"\r" if data.endswith(b"\r") else b""
             data = data.removesuffix(b"\r").replace(b"\r\n", b"\n")
             self._tail = held
@@ -221,7 +224,7 @@ def _simple(body: bytes) -> _Simple | None:
         body = body[1:]
     key = b""
     end = body.find(b"\n")
-    if end >= 0 and body.find(b"`", 0, end) < 0 and is_key(body[:end]):
+    if end >= 0 and body.find(b"`", 0, end) < 0 and is_key(body[:end]) and not body[:end].rstrip().endswith(b"%"):
         key = body[:end]
         body = body[end + 1 :]
     text = body.lstrip(b" ")

@@ -38,7 +38,8 @@ _NUMBERS = re.compile(rb"[ \t]*[|,;:=]?[ \t]*(?:\d+[ \t|,;]+)*(\d{1,18})[ \t|]*"
 _BESIDE = re.compile(rb"[ \t]*(\S.*?)(?:[ \t]{2,}(\d{1,18})|[ \t]+(\d{1,18})[ \t]+\d+(?:\.\d+)?%)[ \t]*", re.DOTALL)
 _ANNOTATION = re.compile(rb"\[ .* \]", re.DOTALL)
 _HISTOGRAM = re.compile(rb"\s*(?:key|value)\s+(?:min )?\.?-+ Distribution -+\s+count\s*")
-_NO_KEY = re.compile(rb"\s*CPU\s+(?:ID\s+)?FUNCTION|.*:\S*\s*$")
+# The header, the line of a probe that fired (`  0  64091      :tick-60s`), a heading. Not `kworker/1:2-events`.
+_NO_KEY = re.compile(rb"\s*CPU\s+(?:ID\s+)?FUNCTION|.*:\s*$|\s*\d+(?:\s+\d+)?\s+(?:\|\s*)?[^\s/]*:[A-Za-z][\w-]*\s*$")
 _NO_SEPARATOR = re.compile(rb"[\w\x80-\xff]")
 
 
@@ -256,7 +257,8 @@ class LineParser:
             self.pending.clear()
             self.key = b""
             return
-        if has_sign(text):
+        # hotkernel -m: where addresses have a number and a percentage, so have modules, without any sign.
+        if has_sign(text) or (self.beside and text.endswith(b"%") and is_beside(line)):
             match = _BESIDE.fullmatch(line) if is_beside(line) else None
             if match is None:
                 self._opens(line, text)
