@@ -18,6 +18,9 @@ PUBLIC_NAMES = [
     "Sample",
     "StackFrame",
     "__version__",
+    "current_labels",
+    "label",
+    "with_labels",
 ]
 
 EXIT_STATUS = {
