@@ -247,7 +247,7 @@ if __name__ == "__main__":
         everyone = collections.Counter(sample.process_id for sample in profile.samples())
         assert len(workers) == 6, f"{method} {workers} {everyone} {profile.meta.losses}"
         # 0.15 s at 499 Hz are 75 samples each, more or less: other processes compete with them for processors. The
-        # first two are without Python frames until their interpreter, a new one, has been looked at: they stay longer.
+        # first two are without Python frames until their interpreter, a new one, has been looked at: they run longer.
         replaced = sorted(workers.values())[:4]
         assert sum(replaced) >= 0.8 * 4 * 75, (method, workers)
 
