@@ -15,6 +15,7 @@ from dtrace_profiler.model.frame import FrameKind, Sample, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 
 if TYPE_CHECKING:
+    from dtrace_profiler.in_program import profile, profiled
     from dtrace_profiler.labels.label import current_labels, label, with_labels
     from dtrace_profiler.profiler import DTraceProfiler
 
@@ -29,6 +30,8 @@ __all__ = [
     "__version__",
     "current_labels",
     "label",
+    "profile",
+    "profiled",
     "with_labels",
 ]
 
@@ -43,4 +46,8 @@ def __getattr__(name: str) -> object:
         from dtrace_profiler.labels import label
 
         return getattr(label, name)
+    if name in ("profile", "profiled"):
+        from dtrace_profiler import in_program
+
+        return getattr(in_program, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,8 @@ PUBLIC_NAMES = [
     "__version__",
     "current_labels",
     "label",
+    "profile",
+    "profiled",
     "with_labels",
 ]
 
