@@ -5,13 +5,16 @@
 export PYTHON
 TESTS ?= tests
 BENCHMARKS ?=
+SECONDS ?= 600
+TARGETS ?=
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench fuzz clean
 help:
 	@echo "make demo    profile a bundled program and draw its flame graph"
 	@echo "make test    run all tests"
 	@echo "make lint    check style, types and the layers of the code"
 	@echo "make bench   measure: overhead, start-up, parsing, drawing"
+	@echo "make fuzz    read changed files and output for ten minutes, looking for what breaks"
 	@echo "make clean   remove what these have made"
 
 demo:
@@ -29,6 +32,10 @@ lint:
 bench:
 	@scripts/setup test
 	@.venv/bin/python -m benchmarks $(BENCHMARKS)
+
+fuzz:
+	@scripts/setup test
+	@.venv/bin/python -m fuzz --seconds $(SECONDS) $(TARGETS)
 
 clean:
 	rm -rf .venv .viewers demo artifacts build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -59,6 +62,43 @@ def test_this_kernel() -> None:
 )
 def test_what_is_none(data: bytes, why: str) -> None:
     with pytest.raises(BtfError, match=why):
+        kernel_offsets(data)
+
+
+def holding_itself(depth: int) -> bytes:
+    """task_struct with a nameless member that is a structure of 400 nameless members, each that structure again."""
+    nameless = struct.pack("<III", 0, 4 << 24 | 400, 8) + struct.pack("<III", 0, 1, 0) * 400
+    task = struct.pack("<III", 1, 4 << 24 | depth, 8) + struct.pack("<III", 0, 1, 0) * depth
+    strings = b"\0task_struct\0"
+    head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(nameless + task), len(nameless + task), len(strings))
+    return head + nameless + task + strings
+
+
+def test_structures_that_hold_themselves_end_in_a_sentence() -> None:
+    with pytest.raises(BtfError, match="more members than a kernel has"):
+        kernel_offsets(holding_itself(1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task_size": 100},
+        {"task_size": 1 << 20},
+        {"fsbase": 5000},
+        {"upid_size": 1 << 17},
+        {"task": {**X86.task, "tgid": 9790}},
+    ],
+    ids=str,
+)
+def test_sizes_that_run_off_are_not_believed(change: dict[str, Any]) -> None:
+    """They would be written into the copy, or not fit its numbers."""
+    whole = kernel_offsets(reduced_btf(X86))
+    monster = replace(whole, **{"task_size": 9792, **change})
+    try:
+        data = reduced_btf(monster)
+    except struct.error:
+        return  # no BTF can say it
+    with pytest.raises(BtfError, match="sizes that can't be true"):
         kernel_offsets(data)
 
 

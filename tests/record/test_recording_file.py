@@ -283,3 +283,9 @@ def test_a_large_profile_is_written_in_pieces() -> None:
     file = Counting()
     recording.write(read(text), file)  # type: ignore[arg-type]
     assert 0 < file.largest < 1_000_000
+
+
+def test_losses_that_are_no_counts_are_none() -> None:
+    losses = b'{"drops":-3,"yes":true,"much":99999999999999999999,"half":0.5,"one":1}'
+    profile = read(FIRST_LINE + b'\n# {"end":{"losses":' + losses + b"}}\n")
+    assert dict(profile.meta.losses) == {"one": 1}

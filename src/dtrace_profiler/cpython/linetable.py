@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+_WORD_BITS = 32
+_MAX_LINE = (1 << 31) - 1
+
 
 def line_ranges(table: bytes, first_line: int) -> Iterator[tuple[int, int, int]]:
     """(start, end, line) in bytes of code, in order; line 0 where there is no location. A cut table ends early."""
@@ -15,7 +18,8 @@ def line_ranges(table: bytes, first_line: int) -> Iterator[tuple[int, int, int]]
         while position < length:
             byte = table[position]
             position += 1
-            value |= (byte & 63) << shift
+            if shift < _WORD_BITS:  # in a table that is none, a number may go on for megabytes
+                value |= (byte & 63) << shift
             shift += 6
             if not byte & 64:
                 break
@@ -47,5 +51,5 @@ def line_ranges(table: bytes, first_line: int) -> Iterator[tuple[int, int, int]]
         elif kind < 10:
             position += 1
             here = line
-        yield at, end, here
+        yield at, end, here if 0 <= here <= _MAX_LINE else 0
         at = end

@@ -134,6 +134,8 @@ def debug_offset_names(minor: int) -> list[str]:
 def parse_debug_offsets(data: bytes, minor: int) -> dict[str, int]:
     """The offsets from the bytes that follow the cookie. `ValueError` where one of them can't be true."""
     names = debug_offset_names(minor)
+    if len(data) < 8 * len(names):
+        raise ValueError(f"the table ends after {len(data)} of {8 * len(names)} bytes")
     values = struct.unpack_from(f"<{len(names)}Q", data)
     offsets = dict(zip(names, values, strict=True))
     for name, value in offsets.items():

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import BinaryIO, cast
 
 from dtrace_profiler.errors import InputError, UsageError
-from dtrace_profiler.formats.files import HEAD_BYTES, replaced_file, rewindable
+from dtrace_profiler.formats.files import HEAD_BYTES, LONGEST_LINE, limit_lines, replaced_file, rewindable
 from dtrace_profiler.model.profile import Profile
 
 
@@ -31,6 +31,8 @@ class Format:
     writes: bool = False
     labels: bool = False
     """Whether what is written has a place for labels. Without, each thread is given once."""
+    by_lines: bool = False
+    """Read one line after another, each whole."""
 
     @property
     def code(self) -> ModuleType:
@@ -51,10 +53,10 @@ FORMATS = (
     Format("speedscope", (".speedscope.json", ".speedscope"), "speedscope", reads=True, writes=True),
     Format("trace", (".trace.json", ".trace"), "chrome_trace", reads=True, writes=True),
     Format("dtrace-json", (".dtrace.json",), "dtrace_json", reads=True),
-    Format("tachyon-jsonl", (".jsonl",), "tachyon_jsonl", reads=True),
-    Format("austin", (".austin",), "austin", reads=True),
-    Format("perf", (".perf", ".perf.txt"), "perf_script", reads=True),
-    Format("folded", (".folded", ".collapsed"), "folded", reads=True, writes=True),
+    Format("tachyon-jsonl", (".jsonl",), "tachyon_jsonl", reads=True, by_lines=True),
+    Format("austin", (".austin",), "austin", reads=True, by_lines=True),
+    Format("perf", (".perf", ".perf.txt"), "perf_script", reads=True, by_lines=True),
+    Format("folded", (".folded", ".collapsed"), "folded", reads=True, writes=True, by_lines=True),
     Format("dtrace-text", (".stacks", ".txt", ".out"), "dtrace_text", reads=True),
     Format("table", (".table",), "table", writes=True),
     Format("json", (".json",), "json_summary", writes=True, labels=True),
@@ -142,6 +144,8 @@ def _read(file: BinaryIO, name: str, format: str | None) -> Profile:
             file = rewindable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
         if chosen is None:
             chosen = detect(file.peek(HEAD_BYTES)[:HEAD_BYTES], name)
+        if chosen.by_lines:
+            limit_lines(file, LONGEST_LINE)
         profile: Profile = chosen.code.read(file)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(

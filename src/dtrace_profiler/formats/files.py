@@ -9,8 +9,13 @@ import secrets
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from dtrace_profiler.errors import InputError
+
 HEAD_BYTES = 1 << 16
 """Of a file that a format may want to see."""
+LONGEST_LINE = 64 << 20
+"""A stack of 100,000 frames takes a third of it."""
+_PIECE_BYTES = 1 << 20
 
 
 def rewindable(file: BinaryIO) -> io.BufferedReader:
@@ -21,12 +26,35 @@ def rewindable(file: BinaryIO) -> io.BufferedReader:
     return io.BufferedReader(_Rewound(head, file), max(len(head), HEAD_BYTES))
 
 
+def read_whole(file: BinaryIO, limit: int) -> bytes:
+    """All that is left of a file. Raises `InputError` for more than `limit` bytes, before there are many more.
+
+    In pieces: asked for `limit` bytes at once, a buffered file makes room for that many, however short it is.
+    """
+    out = io.BytesIO()
+    while data := file.read(_PIECE_BYTES):
+        if out.write(data) and out.tell() > limit:
+            raise InputError(f"it is larger than {limit >> 20} MiB when it is unpacked, and can only be read whole.")
+    return out.getvalue()
+
+
+def limit_lines(file: io.BufferedReader, longest: int) -> None:
+    """Of a `rewindable` file that is to be read line by line: reading raises `InputError` where a line is longer."""
+    raw = file.raw
+    assert isinstance(raw, _Rewound)
+    raw.longest_line = longest
+
+
 class _Rewound(io.RawIOBase):
     """Bytes that were read already, then the rest of the file. The first read gives them all."""
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
         self._head = head
         self._file = file
+        self.longest_line = 0
+        """Where it is not 0."""
+        self._line_bytes = 0
+        """Since the last end of a line."""
 
     def readable(self) -> bool:
         return True
@@ -38,6 +66,11 @@ class _Rewound(io.RawIOBase):
         else:
             data = self._file.read(len(buffer))
         buffer[: len(data)] = data
+        if self.longest_line:
+            end = data.rfind(b"\n")
+            self._line_bytes = self._line_bytes + len(data) if end < 0 else len(data) - end - 1
+            if self._line_bytes > self.longest_line:
+                raise InputError(f"it has a line longer than {self.longest_line >> 20} MiB.")
         return len(data)
 
 

@@ -10,9 +10,12 @@ import math
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from dtrace_profiler.errors import InputError
+from dtrace_profiler.formats.files import read_whole
 
 T = TypeVar("T")
 
+MAX_BYTES = 1 << 30
+"""Of a file that is read whole: its objects take up to eight times as much."""
 LARGEST = (1 << 63) - 1
 """Of a value, and of the sum of all values: what a profile's columns hold."""
 _WORDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
@@ -46,7 +49,7 @@ def _no_number(text: str) -> NoReturn:
 
 
 def read_object(file: BinaryIO) -> dict[str, Any]:
-    return checked(parse(file.read()), dict, "the file")
+    return checked(parse(read_whole(file, MAX_BYTES)), dict, "the file")
 
 
 def checked(value: object, kind: type[T], where: str) -> T:

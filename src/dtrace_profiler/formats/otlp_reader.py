@@ -11,6 +11,7 @@ import re
 from typing import Any, BinaryIO
 
 from dtrace_profiler.errors import InputError, UsageError
+from dtrace_profiler.formats.files import read_whole
 from dtrace_profiler.formats.pprof_reader import FRAMES_A_BYTE, MAX_BYTES
 from dtrace_profiler.formats.protobuf import BYTES, read_varint
 from dtrace_profiler.model.builder import ProfileBuilder
@@ -71,9 +72,7 @@ def _like_resource(head: bytes, at: int, end: int) -> bool | None:
 
 def read(file: BinaryIO) -> Profile:
     """Raises `InputError` with the table of what is wrong."""
-    data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise InputError(f"the profile is larger than {MAX_BYTES >> 20} MiB when it is unpacked.")
+    data = read_whole(file, MAX_BYTES)
     module = messages()
     errors = importlib.import_module("google.protobuf.message")
     try:
@@ -238,7 +237,9 @@ class _Reader:
             system=about.get("os.description", ""),
             versions={key[8:]: str(text) for key, text in ours.items() if key.startswith("version.")},
             losses={
-                key[5:]: count for key, count in ours.items() if key.startswith("lost.") and isinstance(count, int)
+                key[5:]: count
+                for key, count in ours.items()
+                if key.startswith("lost.") and isinstance(count, int) and 0 <= count < _WORD
             },
             notes=[str(text) for key, text in ours.items() if key.startswith("note.")] + notes,
         )

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from dtrace_profiler.errors import InputError, UsageError
+from dtrace_profiler.formats.files import read_whole
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, Labels, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
@@ -174,9 +175,7 @@ def _clean(text: str) -> str:
 
 def read(file: BinaryIO) -> Profile:
     """One file, or what an engine copied together of many. Raises `InputError` with the column of what is wrong."""
-    data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise InputError(f"the file is larger than {MAX_BYTES >> 30} GiB.")
+    data = read_whole(file, MAX_BYTES)
     pa, pq = _libraries()
     try:
         names = set(pq.read_schema(pa.BufferReader(data)).names)
@@ -307,10 +306,10 @@ class _Reader:
             target=str(said.get("target", "")),
             system=str(said.get("system", "")),
             versions={str(key): str(text) for key, text in versions.items()},
-            losses={str(key): count for key, count in losses.items() if isinstance(count, int)},
+            losses={str(key): count for key, count in losses.items() if _number(count)},
             notes=[str(note) for note in notes] if isinstance(notes, list) else [],
         )
 
 
 def _number(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < _WORD else 0
+    return value if type(value) is int and 0 <= value < _WORD else 0

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
 from dtrace_profiler.errors import InputError
+from dtrace_profiler.formats.files import read_whole
 from dtrace_profiler.formats.protobuf import BYTES, VARINT, CutOff, Field, fields, numbers, signed
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
@@ -59,9 +60,7 @@ def sniff(head: bytes) -> bool | None:
 
 def read(file: BinaryIO) -> Profile:
     """Raises `InputError` with the offset of what is wrong."""
-    data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise InputError(f"the profile is larger than {MAX_BYTES >> 20} MiB when it is unpacked.")
+    data = read_whole(file, MAX_BYTES)
     if not data:
         raise InputError("the file is empty.")
     return _Reader(data).profile()

@@ -190,7 +190,7 @@ class _Reader:
         meta = self._meta
         losses, notes, versions = meta.get("losses"), meta.get("notes"), meta.get("versions")
         for name, count in losses.items() if isinstance(losses, dict) else ():
-            if isinstance(count, int):
+            if count == 0 or _number(count):
                 self._lose(str(name), count)
         said = [str(note) for note in notes] if isinstance(notes, list) else []
         if not self._ended:
@@ -214,7 +214,7 @@ class _Reader:
 
 
 def _number(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < _WORD else 0
+    return value if type(value) is int and 0 <= value < _WORD else 0
 
 
 def _whole(value: Any, limit: int = _WORD) -> int:

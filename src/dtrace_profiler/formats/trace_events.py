@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
 from dtrace_profiler.errors import InputError
+from dtrace_profiler.formats.files import read_whole
 from dtrace_profiler.formats.frame_labels import LARGEST_LINE, labelled
-from dtrace_profiler.formats.json_document import LARGEST, WholeValues, begins_with, checked, number, parse
+from dtrace_profiler.formats.json_document import LARGEST, MAX_BYTES, WholeValues, begins_with, checked, number, parse
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
@@ -32,7 +33,7 @@ def sniff(head: bytes) -> bool | None:
 
 def read(file: BinaryIO) -> Profile:
     """Raises `InputError` with the event and the field that is wrong."""
-    document = _parse(file.read())
+    document = _parse(read_whole(file, MAX_BYTES))
     if isinstance(document, list):
         return _Reader({}).take(document)
     document = checked(document, dict, "the file")

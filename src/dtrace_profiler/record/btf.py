@@ -23,6 +23,13 @@ _MEMBER_BYTES = {_STRUCT: 12, _UNION: 12, _ENUM: 8, _FUNC_PROTO: 8, _DATASEC: 12
 _FIXED_BYTES = {_INT: 4, _ARRAY: 12, _VAR: 4, _DECL_TAG: 4}
 
 
+_MAX_DEPTH = 4
+_MAX_MEMBERS = 1 << 16
+"""Looked at. task_struct of Linux 6.18 has some 300."""
+_MAX_STRUCTURE = 1 << 16
+"""Bytes; task_struct has 10,000."""
+
+
 class BtfError(ValueError):
     """Not a BTF, or one without what is needed."""
 
@@ -56,6 +63,7 @@ class Btf:
         self._types = data[header + type_at : header + type_at + type_length]
         self._strings = data[header + string_at : header + string_at + string_length]
         self._at = list(self._offsets())
+        self._members_left = _MAX_MEMBERS
 
     def _offsets(self) -> Iterator[int]:
         """Where each type starts; type 0 is void."""
@@ -83,15 +91,25 @@ class Btf:
         raise BtfError(f"no structure {name}")
 
     def size(self, index: int) -> int:
-        return int(_TYPE.unpack_from(self._types, self._at[index])[2])
+        return int(_TYPE.unpack_from(self._types, self._place(index))[2])
+
+    def _place(self, index: int) -> int:
+        """Where a type starts that has bytes: void has none."""
+        if index == 0:
+            raise BtfError("unexpected kernel types: void has no members")
+        return self._at[index]
 
     def members(self, index: int, base: int = 0, depth: int = 0) -> Iterator[tuple[str, int, int]]:
         """(name, type id, byte offset) of each member, those of nameless structures and unions included."""
-        at = self._at[index]
+        at = self._place(index)
         _, info, _ = _TYPE.unpack_from(self._types, at)
-        if info >> 24 & 31 not in (_STRUCT, _UNION) or depth > 4:
+        if info >> 24 & 31 not in (_STRUCT, _UNION) or depth > _MAX_DEPTH:
             return
         for number in range(info & 0xFFFF):
+            # A nameless structure that holds itself would have more members than anybody can count.
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise BtfError("unexpected kernel types: more members than a kernel has")
             name_at, kind, bits = _TYPE.unpack_from(self._types, at + 12 + 12 * number)
             offset = base + ((bits & 0xFFFFFF) if info >> 31 else bits) // 8
             if name_at:
@@ -116,7 +134,7 @@ def kernel_offsets(data: bytes) -> KernelOffsets:
             uw = {name: offset for name, _, offset in btf.members(thread["uw"][0])}
             if "tp_value" in uw:
                 tp_value = thread["uw"][1] + uw["tp_value"]
-        return KernelOffsets(
+        offsets = KernelOffsets(
             task_size=btf.size(task),
             task={name: members[name][1] for name in _TASK_MEMBERS},
             fsbase=thread["fsbase"][1] if "fsbase" in thread else None,
@@ -127,6 +145,23 @@ def kernel_offsets(data: bytes) -> KernelOffsets:
         )
     except (KeyError, IndexError, struct.error) as error:
         raise BtfError(f"unexpected kernel types: {error}") from error
+    _check_sizes(offsets)
+    return offsets
+
+
+def _check_sizes(offsets: KernelOffsets) -> None:
+    """Members lie inside of their structures, and these have the size of structures."""
+    room = offsets.task_size - offsets.task["thread"]
+    inside = [
+        0 < offsets.task_size <= _MAX_STRUCTURE,
+        *(0 <= at <= offsets.task_size - 4 for at in offsets.task.values()),
+        *(0 <= at <= room - 8 for at in (offsets.fsbase, offsets.tp_value) if at is not None),
+        0 <= offsets.pid_level <= _MAX_STRUCTURE,
+        0 <= offsets.pid_numbers <= _MAX_STRUCTURE,
+        4 <= offsets.upid_size <= _MAX_STRUCTURE,
+    ]
+    if not all(inside):
+        raise BtfError("unexpected kernel types: sizes that can't be true")
 
 
 @dataclass(slots=True)

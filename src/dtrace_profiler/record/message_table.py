@@ -378,7 +378,7 @@ _PROGRAMS = (
         "dtrace-profiler doctor   (says what is missing), or the other engine: --engine sampler",
     ),
     _row(
-        r"(?P<where>\S+:\d+): \w+: Assertion `(?P<what>[^']*)' failed",
+        r"(?<!\S)(?P<where>\S{1,400}:\d+): \w+: Assertion `(?P<what>[^']*)' failed",
         DTraceFailed,
         "dtrace itself broke at {where} ({what}).",
         _REPORT,

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dtrace_profiler.symbols.elf import ElfFile
 
 _MAX_BYTES = 1 << 27
+_LONGEST_LEB = 10
+"""Bytes of a 64-bit number. A file may have a run of megabytes that go on, and many entries that lead there."""
 _FORMATS = {0x02: "H", 0x03: "I", 0x04: "Q", 0x0A: "h", 0x0B: "i", 0x0C: "q"}
 
 
@@ -92,6 +94,7 @@ def _address_encoding(elf: ElfFile, data: bytes, at: int) -> int:
 
 
 def _skip_leb(data: bytes, at: int) -> int:
-    while data[at] & 0x80:
-        at += 1
-    return at + 1
+    for end in range(at, at + _LONGEST_LEB):
+        if not data[end] & 0x80:
+            return end + 1
+    raise ValueError("a number without an end")
