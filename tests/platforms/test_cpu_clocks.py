@@ -26,7 +26,8 @@ def load(name: str) -> ModuleType:
     """As the sampled program does: by path."""
     path = clock_source(name)
     assert path is not None
-    spec = importlib.util.spec_from_file_location(f"clocks_of_{name}", path)
+    # Its own name, by which coverage knows it.
+    spec = importlib.util.spec_from_file_location(f"dtrace_profiler.platforms.cpu_clocks.{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -78,6 +78,22 @@ def test_missing_capabilities(tmp_path: Path, effective: str, missing: list[str]
     assert linux.missing_capabilities(tmp_path) == missing
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        (".dockerenv", "", "a Docker container"),
+        ("run/.containerenv", "", "a Podman container"),
+        ("var/run/secrets/kubernetes.io/token", "", "a Kubernetes pod"),
+        ("proc/1/environ", "HOME=/\0container=lxc\0", "a container (lxc)"),
+        ("proc/1/environ", "HOME=/\0", ""),
+        ("etc/hostname", "x", ""),
+    ],
+)
+def test_containers_give_themselves_away(tmp_path: Path, name: str, text: str, what: str) -> None:
+    put(tmp_path, name, text)
+    assert linux.in_container(tmp_path) == what
+
+
 def test_a_name_with_brackets_and_blanks(tmp_path: Path) -> None:
     put(tmp_path, "proc/7/stat", "7 (a) b) (c) T 1 7 7 0\n")
     assert linux.process_state(7, tmp_path) == "T"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dtrace_profiler.errors import NoSuchProcess, NotPermitted
-from dtrace_profiler.platforms import ownership
+from dtrace_profiler.platforms import ownership, permission
 from dtrace_profiler.platforms.base import is_superuser, system
 from dtrace_profiler.platforms.permission import check_process
 
@@ -93,6 +93,40 @@ def test_another_users_process() -> None:
         [sys.executable, "-c", code, str(SOURCE), str(os.getpid())], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(f"{NotPermitted.__name__} process {os.getpid()} belongs to another user")
+
+
+def test_on_windows_nothing_is_sent_to_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "kill")
+    check_process(os.getpid(), "windows")
+    with pytest.raises(NoSuchProcess, match="0 is not a process id"):
+        check_process(0, "windows")
+
+
+@posix_only
+def test_what_the_system_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", denied)
+    with pytest.raises(NotPermitted, match="process 77 belongs to another user") as caught:
+        check_process(77, "freebsd")
+    assert caught.value.remedy == "sudo dtrace-profiler attach 77"
+    monkeypatch.setattr(os, "kill", lambda pid, number: None)
+    check_process(77, "macos")
+
+
+def test_a_program_with_more_rights_than_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux lets its user signal it, but not look into it."""
+    monkeypatch.setattr(os, "kill", lambda pid, number: None)
+    monkeypatch.setattr(permission.linux, "process_state", lambda pid: "S")
+    monkeypatch.setattr(permission.linux, "thread_group", lambda pid: pid)
+    monkeypatch.setattr(permission.linux, "process_user", lambda pid: 0)
+    monkeypatch.setattr(permission, "user_id", lambda: 1000)
+    monkeypatch.setattr(permission, "is_superuser", lambda: False)
+    with pytest.raises(NotPermitted):
+        check_process(77, "linux")
+    monkeypatch.setattr(permission, "is_superuser", lambda: True)
+    check_process(77, "linux")
 
 
 def test_invoking_user(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,7 @@ class Session:
         """Between two reads. dtrace writes a line or two at a time: reading many at once costs less than each."""
         self.ended = threading.Event()
         self._on_windows = system() == "windows"
+        self._interrupted = False
 
     @property
     def threads(self) -> Sequence[threading.Thread]:
@@ -262,6 +263,10 @@ class Session:
             if at_once:
                 process.kill()
                 return
+            with self._lock:  # a second one would make dtrace impatient: it would not print its last samples
+                if self._interrupted:
+                    return
+                self._interrupted = True
             windows_child.interrupt(process)
         except OSError:  # it has ended in this moment
             return
