@@ -119,9 +119,7 @@ def test_what_a_processor_knows_of_a_process_is_what_the_tables_say(request: Pro
         if found := list(changes.finditer(body)):
             assert "changed = timestamp;" in body[found[-1].end() :], "others look again after the change"
         if match["predicate"] == LOOKS:
-            assert body.strip().startswith("this->looked = changed;"), (
-                "what changes meanwhile is seen later"
-            )
+            assert body.strip().startswith("this->looked = changed;"), "what changes meanwhile is seen later"
             assert set(re.findall(r"(\w+)\[pid\]", body)) == set(tables)
         elif match["probe"].startswith("profile:::"):
             assert "[pid]" not in match[0]
