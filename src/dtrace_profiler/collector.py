@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from dtrace_profiler.model.builder import Growth, Position, ProfileBuilder
 from dtrace_profiler.model.frame import Labels, Sample, StackFrame
-from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.model.profile import MappedFile, Meta, Profile
 from dtrace_profiler.record.recording import RecordingWriter
 
 SamplerSample = tuple[int, int, int, tuple[StackFrame, ...], int]
@@ -76,6 +76,10 @@ class Collector:
             node = self._builder.add_stack(frames)
             self._stacks.setdefault(node, tuple(frames))
             return node
+
+    def mapped(self, file: MappedFile) -> None:
+        with self._lock:
+            self._builder.add_mapped_file(file)
 
     def name_thread(self, process_id: int, thread_id: int, name: str) -> None:
         with self._lock:

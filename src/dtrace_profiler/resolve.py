@@ -157,6 +157,10 @@ class Resolver:
         if known is None:
             frames, missing = self._frames(record, process)
             node = self._collector.node(frames)
+            for file in self._symboliser.new_mapped_files():
+                self._collector.mapped(file)
+                if self.recording is not None:
+                    self.recording.mapped(file)
             if self.recording is not None and self._recorded.get(key) != node:
                 self._recorded[key] = node
                 self.recording.stack(key, frames)

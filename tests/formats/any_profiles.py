@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dtrace_profiler.errors import InputError
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
-from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.model.profile import MappedFile, Meta, Profile
 
 SMALL_STACKS = (
     (
@@ -28,6 +28,7 @@ SMALL_STACKS = (
     ),
     (StackFrame("0x7f00", address=0x7F00, kind=FrameKind.UNKNOWN),),
 )
+MAPPED = MappedFile(process_id=100, start=0x1000, end=0x2000, offset=0x1000, path="/srv/a.out", build_id="c0ffee01")
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -39,6 +40,7 @@ def small_profile() -> Profile:
     for row, which in enumerate((0, 0, 1, 2, 0, 1)):
         builder.add_sample(START_NS + row * 100_000_000, row % 2, builder.add_stack(SMALL_STACKS[which]))
     builder.add_loss(START_NS, 3)
+    builder.add_mapped_file(MAPPED)
     meta = Meta(
         engine="dtrace",
         frequency_hz=97,

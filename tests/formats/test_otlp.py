@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from any_profiles import by_names, by_stack, by_thread, complaint, damaged, profiles, small_profile, written
+from any_profiles import MAPPED, by_names, by_stack, by_thread, complaint, damaged, profiles, small_profile, written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def test_what_is_written_is_read_again() -> None:
     profile = small_profile()
     again = read(written(otlp, profile))
     assert by_stack(again) == by_stack(profile)
+    assert again.mapped_files == (replace(MAPPED, process_id=0),)
     assert set(again.threads) == set(profile.threads)
     assert again.meta == profile.meta
     assert sorted(again.timestamp_ns) == sorted(profile.timestamp_ns)

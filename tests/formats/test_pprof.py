@@ -8,10 +8,11 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from any_profiles import by_names, by_stack, by_thread, complaint, damaged, profiles, small_profile, written
+from any_profiles import MAPPED, by_names, by_stack, by_thread, complaint, damaged, profiles, small_profile, written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def test_what_is_written_is_read_again() -> None:
     assert set(again.threads) == set(profile.threads)
     assert by_thread(again) == by_thread(profile)
     assert again.meta == profile.meta
+    assert again.mapped_files == (replace(MAPPED, process_id=0),)
     assert pprof.dropped(profile) == ["the samples' times", "when samples were lost"]
     assert pprof.dropped(again) == []
 
@@ -210,6 +212,7 @@ def test_go_s_pprof_shows_the_same_numbers(tmp_path: Path) -> None:
     assert "thread_id:[102]" in raw
     assert "thread_name:[worker]" in raw
     assert "lost: drops 3" in raw
+    assert re.search(r"^\d+: 0x1000/0x2000/0x1000 /srv/a.out c0ffee01 \[FN\]", raw, re.MULTILINE), raw
     cpu = go_pprof(path, "-top", "-sample_index=cpu", "-unit=ns")
     assert f"Total samples = {6 * (1_000_000_000 // 97)}ns" in cpu
 

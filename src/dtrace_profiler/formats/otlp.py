@@ -11,9 +11,10 @@ import re
 from typing import Any, BinaryIO
 
 from dtrace_profiler._version import __version__
-from dtrace_profiler.formats.otlp_reader import FRAME_TYPE, OURS, TYPES, messages, read, sniff
+from dtrace_profiler.formats.mapped_addresses import MappedAddresses
+from dtrace_profiler.formats.otlp_reader import BUILD_ID, FRAME_TYPE, OURS, TYPES, messages, read, sniff
 from dtrace_profiler.model.frame import SPAN_ID, TRACE_ID, FrameKind, Labels, StackFrame
-from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.model.profile import MappedFile, Profile
 
 __all__ = ("dropped", "read", "require", "sniff", "write")
 
@@ -46,7 +47,8 @@ class _Writer:
         self._strings = {"": 0}
         self._attributes: dict[tuple[str, str | int], int] = {}
         self._functions: dict[tuple[str, str, str, int], int] = {}
-        self._mappings: dict[str, int] = {}
+        self._mapped = MappedAddresses(profile)
+        self._mappings: dict[MappedFile | str, int] = {}
         self._locations: dict[tuple[int, ...], int] = {}
         self._stacks: dict[int, int] = {}
         self._links: dict[tuple[str, str], int] = {}
@@ -199,10 +201,18 @@ class _Writer:
     def _mapping(self, frame: StackFrame) -> int:
         if frame.kind is FrameKind.PYTHON or not frame.module_name:
             return 0
-        place = self._mappings.get(frame.module_name)
+        mapped = self._mapped.find(frame)
+        key = mapped or frame.module_name
+        place = self._mappings.get(key)
         if place is None:
-            place = self._mappings[frame.module_name] = len(self._mappings) + 1
-            self._tables.mapping_table.add().filename_strindex = self._string(frame.module_name)
+            place = self._mappings[key] = len(self._mappings) + 1
+            entry = self._tables.mapping_table.add()
+            entry.filename_strindex = self._string(mapped.path if mapped else frame.module_name)
+            if mapped is not None:
+                entry.memory_start, entry.memory_limit = mapped.start, mapped.end
+                entry.file_offset = mapped.offset
+                if mapped.build_id:
+                    entry.attribute_indices.append(self._attribute(BUILD_ID, mapped.build_id))
         return place
 
 

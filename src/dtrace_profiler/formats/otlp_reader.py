@@ -16,10 +16,11 @@ from dtrace_profiler.formats.pprof_reader import FRAMES_A_BYTE, MAX_BYTES
 from dtrace_profiler.formats.protobuf import BYTES, read_varint
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import SPAN_ID, TRACE_ID, FrameKind, StackFrame
-from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.model.profile import MappedFile, Meta, Profile
 from dtrace_profiler.symbols.frame_text import is_kernel_module
 
 FRAME_TYPE = "profile.frame.type"
+BUILD_ID = "process.executable.build_id.gnu"
 OURS = "dtrace_profiler."
 TYPES = {"cpython": FrameKind.PYTHON, "kernel": FrameKind.KERNEL, "native": FrameKind.NATIVE}
 OF_THREAD = ("process.pid", "thread.id", "thread.name")
@@ -193,6 +194,22 @@ class _Reader:
     def _frames(self, location: Any) -> list[StackFrame]:
         mapping = self._entry("mapping", location.mapping_index)
         path = self._entry("string", mapping.filename_strindex) if mapping is not None else ""
+        if (
+            mapping is not None
+            and path
+            and mapping.memory_start < mapping.memory_limit
+            and mapping.file_offset < _WORD
+        ):
+            self._builder.add_mapped_file(
+                MappedFile(
+                    process_id=0,
+                    start=mapping.memory_start,
+                    end=mapping.memory_limit,
+                    offset=mapping.file_offset,
+                    path=path,
+                    build_id=str(self._attributes(mapping.attribute_indices).get(BUILD_ID, "")),
+                )
+            )
         module = re.split(r"[/\\]", path)[-1]
         kind_name = str(self._attributes(location.attribute_indices).get(FRAME_TYPE, ""))
         kind = TYPES.get("native" if kind_name in _COMPILED else kind_name, FrameKind.UNKNOWN)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from dtrace_profiler.formats.mapped_addresses import MappedAddresses
 from dtrace_profiler.formats.pprof_reader import COMMENTS, LOST, read, sniff
 from dtrace_profiler.formats.protobuf import block, number, packed, varint
 from dtrace_profiler.model.frame import FrameKind, StackFrame
-from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.model.profile import MappedFile, Profile
 
 __all__ = ("dropped", "read", "sniff", "write")
 
@@ -43,7 +44,9 @@ class _Writer:
         self._size = 0
         self._strings: dict[str, int] = {"": 0}
         self._functions: dict[tuple[str, str, str, int], int] = {}
-        self._mappings: dict[str, int] = {}
+        self._mapped = MappedAddresses(profile)
+        self._mappings: dict[MappedFile | str, int] = {}
+        """A file, or the name of a module of which no more is known."""
         self._locations: dict[tuple[int, ...], int] = {}
         """Frames (indices), the innermost first → a location's number."""
         self._of_node: dict[int, tuple[bytes, int]] = {}
@@ -160,7 +163,7 @@ class _Writer:
         if frame.kind is FrameKind.PYTHON or not (frame.module_name or frame.kind is FrameKind.KERNEL):
             return 0
         name = f"[{frame.module_name}]" if frame.kind is FrameKind.KERNEL else frame.module_name
-        return self._mappings.setdefault(name, len(self._mappings) + 1)
+        return self._mappings.setdefault(self._mapped.find(frame) or name, len(self._mappings) + 1)
 
     def _tables(self) -> None:
         frames = self._profile.frames
@@ -175,10 +178,15 @@ class _Writer:
             texts = (self._string(name), self._string(system_name), self._string(file))
             content = b"".join(number(field, text) for field, text in enumerate(texts, 2))
             self._put(5, number(1, place) + content + number(5, first_line))
-        for name, place in self._mappings.items():
+        for mapped, place in self._mappings.items():
+            if isinstance(mapped, str):
+                content = number(5, self._string(mapped))
+            else:
+                content = number(2, mapped.start) + number(3, mapped.end) + number(4, mapped.offset)
+                content += number(5, self._string(mapped.path)) + number(6, self._string(mapped.build_id))
             # All that is known is in the file: nobody need look for names in the binary.
             known = b"".join(number(field, 1) for field in (7, 8, 9, 10))
-            self._put(3, number(1, place) + number(5, self._string(name)) + known)
+            self._put(3, number(1, place) + content + known)
 
     def _about(self, kinds: list[tuple[str, str]], period: int) -> None:
         meta = self._profile.meta

@@ -16,7 +16,7 @@ from dtrace_profiler.formats.files import read_whole
 from dtrace_profiler.formats.protobuf import BYTES, VARINT, CutOff, Field, fields, numbers, signed
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
-from dtrace_profiler.model.profile import Meta, Profile, Unit
+from dtrace_profiler.model.profile import MappedFile, Meta, Profile, Unit
 from dtrace_profiler.symbols.frame_text import is_kernel_module
 
 MAX_BYTES = 512 << 20
@@ -126,7 +126,14 @@ class _Reader:
         return name, system_name, file, first_line if first_line < 1 << 31 else 0
 
     def _mapping(self, at: int, end: int, said: dict[int, int]) -> str:
-        return self._string(said.get(5, 0), at)
+        path = self._string(said.get(5, 0), at)
+        start, stop, offset = (said.get(field, 0) for field in (2, 3, 4))
+        if path and start < stop and offset < _WORD:
+            build_id = self._string(said.get(6, 0), at)
+            self._builder.add_mapped_file(
+                MappedFile(process_id=0, start=start, end=stop, offset=offset, path=path, build_id=build_id)
+            )
+        return path
 
     def _location(self, at: int, end: int, said: dict[int, int]) -> list[int]:
         """Its frames, the outermost first."""

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from dtrace_profiler.errors import InputError
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, Labels, StackFrame
-from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.model.profile import MappedFile, Meta, Profile
 from dtrace_profiler.record.parse import Fact, Notice, Parser, ProcessEvent, Record, SampleRecord
 from dtrace_profiler.record.recording import FIRST_LINE, RecordingWriter
 
@@ -133,6 +133,18 @@ class _Reader:
         elif name == "thread":
             process, thread, text = value
             self._builder.add_thread(_whole(process), _whole(thread), _text(text))
+        elif name == "mapped":
+            process, start, end, offset, path, build_id = value
+            self._builder.add_mapped_file(
+                MappedFile(
+                    process_id=_whole(process),
+                    start=_whole(start, 1 << 64),
+                    end=_whole(end, 1 << 64),
+                    offset=_whole(offset),
+                    path=_text(path),
+                    build_id=_text(build_id),
+                )
+            )
         elif name == "sample":
             time, process, thread, stack, nanoseconds = (int(word) for word in value)
             self._from_sampler = True
@@ -245,6 +257,8 @@ def write(profile: Profile, file: BinaryIO) -> None:
     writer = RecordingWriter(file, about)
     for thread in profile.without_labels().threads:
         writer.fact("thread", [thread.process_id, thread.thread_id, thread.name])
+    for file_of_code in profile.mapped_files:
+        writer.mapped(file_of_code)
     for row, node in enumerate(sorted(set(profile.node))):
         writer.stack((0, 0, 0, node, 0), profile.stack(node))
         if row % _ROWS_A_FLUSH == 0:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from dtrace_profiler.model.fold import PAIR
 from dtrace_profiler.model.frame import Labels, StackFrame
-from dtrace_profiler.model.profile import Meta, Profile, Thread
+from dtrace_profiler.model.profile import MappedFile, Meta, Profile, Thread
 
 DEFAULT_MAX_SAMPLES = 4_000_000
 """At 28 bytes each about 110 MB: eleven hours of one busy thread at 99 Hz. Older samples make room."""
@@ -59,6 +59,7 @@ class ProfileBuilder:
         self.thread = array("i")
         self.node = array("i")
         self.value = array("q")
+        self.mapped_files: dict[MappedFile, None] = {}
         self.lost: dict[int, int] = {}
         """Second (UNIX epoch) → how much was lost in it."""
         self.expired_samples = 0
@@ -163,6 +164,9 @@ class ProfileBuilder:
         second = timestamp_ns // _SECOND_NS
         self.lost[second] = self.lost.get(second, 0) + count
 
+    def add_mapped_file(self, file: MappedFile) -> None:
+        self.mapped_files.setdefault(file)
+
     def _expire(self, count: int) -> None:
         for column in (self.timestamp_ns, self.thread, self.node, self.value):
             del column[:count]
@@ -214,6 +218,7 @@ class ProfileBuilder:
             value=values,
             meta=meta,
             lost=self._lost(),
+            mapped_files=tuple(self.mapped_files),
         )
 
     def _lost(self) -> tuple[tuple[int, int], ...]:

@@ -51,6 +51,23 @@ class Thread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MappedFile:
+    """Code of a file that was sampled, and where it lay in a process: what says which file an address is in."""
+
+    process_id: int
+    """0 where not known."""
+    start: int
+    end: int
+    """Addresses in the process, half open."""
+    offset: int
+    """Of `start` in the file, bytes."""
+    path: str
+    """As the process saw it."""
+    build_id: str = ""
+    """Hexadecimal digits; empty where the file has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """Lengths: `parent` and `frame` one entry a node; the four sample columns one entry a sample.
 
@@ -71,6 +88,8 @@ class Profile:
     meta: Meta
     lost: Sequence[tuple[int, int]] = ()
     """When something was lost: (timestamp_ns, count), to the second. Losses of unknown times are in `meta` alone."""
+    mapped_files: Sequence[MappedFile] = ()
+    """Those that native frames with an address are of, as far as they are known."""
 
     def __len__(self) -> int:
         return len(self.node)

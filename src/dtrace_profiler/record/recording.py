@@ -9,6 +9,7 @@ has taken as well.
     # {"frame": [number, name, module, file, line, first line, kind, address]}
     # {"stack": [[pid, n, k, h, pc], [frame numbers, root first]]}       what a sample with these numbers means
     # {"thread": [pid, tid, name]}
+    # {"mapped": [pid, start, end, offset, path, build id]}  a file that native frames are of
     # {"sample": [time, pid, tid, stack number, value]}      from the embedded sampler: nanoseconds of CPU time
     # {"labels": [number, [[key, value], …]]}                what a program said of its work
     # {"labelled": [time, number]}          so did the thread of the sample before this, of this time
@@ -27,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from dtrace_profiler.model.frame import Labels, StackFrame
+from dtrace_profiler.model.profile import MappedFile
 from dtrace_profiler.record.parse import Record, text_of
 
 FIRST_LINE = b"# dtrace-profiler recording 1"
@@ -71,6 +73,9 @@ class RecordingWriter:
                 )
             numbers.append(number)
         self.fact("stack", [list(key), numbers])
+
+    def mapped(self, file: MappedFile) -> None:
+        self.fact("mapped", [file.process_id, file.start, file.end, file.offset, file.path, file.build_id])
 
     def labelled(self, timestamp_ns: int, labels: Labels) -> None:
         """Of the sample that was written last."""

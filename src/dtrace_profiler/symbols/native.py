@@ -16,6 +16,7 @@ from typing import Self
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from dtrace_profiler.model.frame import FrameKind, StackFrame
+from dtrace_profiler.model.profile import MappedFile
 from dtrace_profiler.symbols.cache import SymbolCache, default_directory
 from dtrace_profiler.symbols.debugfiles import DEBUG_DIRECTORIES
 from dtrace_profiler.symbols.demangle import demangle_name
@@ -49,6 +50,8 @@ class _Process:
         self.perf_map = PerfMap(space.pid, proc=space.proc, folder=perf_map_folder)
         self.perf_map_read_s = float("-inf")
         self.memo: dict[int, tuple[StackFrame, ...]] = {}
+        self.sampled: set[tuple[_FileKey, int]] = set()
+        """Files, and where they begin: those that addresses were named in."""
 
 
 class Symboliser:
@@ -83,6 +86,8 @@ class Symboliser:
         self._recent: OrderedDict[_Identity, ObjectFile] = OrderedDict()
         self._waiting: OrderedDict[_Identity, ObjectFile] = OrderedDict()
         """Open, but not read yet; the oldest first."""
+        self._mapped: list[MappedFile] = []
+        """Files of addresses that were named, and that nobody has asked for yet."""
 
     def prepare(self, space: AddressSpace) -> None:
         """Open the files of a process while it lives. Call it as soon as its mappings are known or have changed.
@@ -138,6 +143,7 @@ class Symboliser:
             functions = item.functions(place - mapping.start + mapping.offset)
             if item.is_elf:
                 module = mapping.name
+                self._note(process, space, mapping, item)
                 return tuple(StackFrame(f.name, module, address, f.file, f.line, 0, f.kind) for f in functions), True
         now = time.monotonic()
         if now - process.perf_map_read_s >= self._perf_map_interval_s:
@@ -151,6 +157,29 @@ class Symboliser:
             return (StackFrame(f"0x{address:x}", kind=FrameKind.UNKNOWN),), False
         number = place - mapping.start + mapping.offset if mapping.is_file else place
         return (StackFrame(f"0x{number:x}", mapping.name, address, kind=FrameKind.NATIVE),), False
+
+    def _note(self, process: _Process, space: AddressSpace, mapping: Mapping, item: ObjectFile) -> None:
+        place = (mapping.path, mapping.device, mapping.inode), mapping.start
+        if place not in process.sampled:
+            process.sampled.add(place)
+            self._mapped.append(
+                MappedFile(
+                    process_id=space.pid,
+                    start=mapping.start,
+                    end=mapping.end,
+                    offset=mapping.offset,
+                    path=mapping.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+                    build_id=item.build_id,
+                )
+            )
+
+    def new_mapped_files(self) -> list[MappedFile]:
+        """Files that addresses were named in since this was asked the last time."""
+        if not self._mapped:
+            return []
+        with self._lock:
+            found, self._mapped = self._mapped, []
+            return found
 
     def _object(self, process: _Process, space: AddressSpace, mapping: Mapping) -> ObjectFile | None:
         key = (mapping.path, mapping.device, mapping.inode)

@@ -76,6 +76,11 @@ class ObjectFile:
         """False also before the first look-up."""
         return self._elf is not None
 
+    @property
+    def build_id(self) -> str:
+        """Hexadecimal digits; empty without, and before the first look-up."""
+        return self._elf.build_id.hex() if self._elf is not None else ""
+
     def functions(self, offset: int) -> tuple[Function, ...]:
         """The functions at this byte of the file, outermost first, inlined ones after it; at least one."""
         known = self._memo.get(offset)
