@@ -11,9 +11,9 @@ import time
 
 from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.pipeline import DTraceEngine
+from dtrace_profiler.record.classic import WALK_STEPS
 from dtrace_profiler.record.classic_parse import ClassicParser
 from dtrace_profiler.record.parse import ProcessEvent, Record, SampleRecord
-from dtrace_profiler.record.python_walk import FULL_WALK_STEPS
 from dtrace_profiler.stage import Stage
 
 _HANDED_OVER_S = 0.5
@@ -33,7 +33,7 @@ class ClassicEngine(DTraceEngine):
         return self._steps()
 
     def _steps(self) -> int:
-        return FULL_WALK_STEPS if self._python is not None and self._python.found else 0
+        return WALK_STEPS if self._python is not None and self._python.found else 0
 
     def _take(self, stage: Stage, record: Record) -> None:
         if isinstance(record, SampleRecord):
