@@ -1,4 +1,4 @@
-"""The rows of docs/platforms.md that the self-test checks: what a run shows, on stand-ins and with the real DTrace."""
+"""The rows of docs/platforms.md that the self-test checks: what a run shows, made up and real."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from dtrace_profiler.cli import doctor
 from dtrace_profiler.doctor import assumptions
-from dtrace_profiler.doctor.assumptions import ASSUMPTIONS, BURN_SECONDS, Evidence, assess, check_assumptions, gather, read
+from dtrace_profiler.doctor.assumptions import (
+    ASSUMPTIONS,
+    BURN_SECONDS,
+    Evidence,
+    assess,
+    check_assumptions,
+    gather,
+    read,
+)
 from dtrace_profiler.doctor.selftest import SAMPLER, Trial
 from dtrace_profiler.platforms import linux
 from dtrace_profiler.platforms.dtrace_command import DTraceCommand, find_dtrace
@@ -38,7 +46,11 @@ def test_the_table_of_the_documents_has_the_same_rows() -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]*) \|", PAGE.read_text(), re.MULTILINE)
     assert [int(number) for number, _ in rows] == [row.number for row in ASSUMPTIONS]
     for (_, systems), row in zip(rows, ASSUMPTIONS, strict=True):
-        named = "all but Linux" if row.systems == assumptions.CLASSIC else ", ".join(facts(on).title for on in row.systems)
+        named = (
+            "all but Linux"
+            if row.systems == assumptions.CLASSIC
+            else ", ".join(facts(on).title for on in row.systems)
+        )
         assert systems == named
     assert {on for row in ASSUMPTIONS for on in row.systems} == set(SYSTEMS) - {"linux"}
 

@@ -93,6 +93,7 @@ def test_rules_of_the_strictest_system(request: ProgramRequest, system: SystemFa
     assert all(line.startswith("uint64_t ") for line in others), "only declarations and clauses"
     assert text.count("{") == text.count("}") == len(found)
     assert not re.search(r"\bif\b|\belse\b|\bexit\b|\bstop\b|\bsystem\b|\bjstack\b|\bchill\b", text)
+    assert "//" not in text
     if system.dialect == "classic":
         # No types of the system: they may not be there (no CTF), or may be others'.
         assert not re.search(r"\bcurthread\b|\bcurpsinfo\b|\bstruct\b|\buregs\b|->[a-z_]+->", text)

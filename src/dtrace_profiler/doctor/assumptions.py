@@ -200,7 +200,10 @@ ASSUMPTIONS = (
         _of_a_run(lambda seen: seen.ended_well),
     ),
     Assumption(
-        8, ("windows",), "Ctrl-Break ends dtrace with its last output printed", _of_a_run(lambda seen: seen.ended_well)
+        8,
+        ("windows",),
+        "Ctrl-Break ends dtrace with its last output printed",
+        _of_a_run(lambda seen: seen.ended_well),
     ),
     Assumption(9, ("windows",), "the policy for scripts allows a local file without a signature", _began),
     Assumption(10, ("windows",), "a PyThreadState has its thread's number, of 32 bits", _python_frames),
