@@ -1,7 +1,7 @@
 """What we assume of systems that we can't run, checked on one: the rows of docs/platforms.md#assumptions.
 
-In: one short run of dtrace with a D program that shows each of them (`gather`), and the self-test's trials. Out: of each
-row that is about this system, whether it holds; None where this run could not tell.
+In: one short run of dtrace with a D program that shows each of them (`gather`), and the self-test's trials. Out: of
+each row that is about this system, whether it holds; None where this run could not tell.
 """
 
 from __future__ import annotations
