@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from dtrace_profiler.cli.commands import ReaderGone, cli
-from dtrace_profiler.errors import DTraceProfilerError, EngineError, TargetError
+from dtrace_profiler.errors import CommandNotStarted, DTraceProfilerError, EngineError, TargetError
 
 PROGRAM = "dtrace-profiler"
 DEBUG_VARIABLE = "DTRACE_PROFILER_DEBUG"
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(error.format_message())
         return error.exit_code
     except DTraceProfilerError as error:
-        say(str(error), error.remedy, error.page if isinstance(error, EngineError | TargetError) else "")
+        known = isinstance(error, EngineError | TargetError) and not isinstance(error, CommandNotStarted)
+        say(str(error), error.remedy, error.page if known else "")
         _trace()
         return error.exit_status
     except (ReaderGone, BrokenPipeError):
