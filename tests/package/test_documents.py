@@ -11,7 +11,7 @@ import click
 import pytest
 
 from dtrace_profiler.cli.commands import cli
-from dtrace_profiler.errors import CommandNotStarted, DTraceProfilerError, InputError, OutputError, UsageError
+from dtrace_profiler.errors import CommandNotStarted, DTraceProfilerError
 from dtrace_profiler.record import messages
 from dtrace_profiler.record.message_table import MESSAGES
 
@@ -122,9 +122,9 @@ def pages_that_are_named() -> dict[str, str]:
 
 
 def with_a_place_to_read(error: type[DTraceProfilerError]) -> Iterator[type[DTraceProfilerError]]:
-    """Those for which `read:` is printed and that can be raised as they are, without what they need beside a text."""
+    """The leaves of the tree, but for the one that needs more than a text."""
     for below in error.__subclasses__():
-        if not below.__subclasses__() and below not in (UsageError, InputError, OutputError, CommandNotStarted):
+        if not below.__subclasses__() and below is not CommandNotStarted:
             yield below
         yield from with_a_place_to_read(below)
 
