@@ -8,12 +8,14 @@ that does takes over: at such a moment samples of up to a tenth of a second can 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from dtrace_profiler.errors import DTraceProfilerError
+from dtrace_profiler.no_samples import why_single_frames
 from dtrace_profiler.pipeline import DTraceEngine
-from dtrace_profiler.record.classic_parse import ClassicParser
-from dtrace_profiler.record.parse import ProcessEvent, Record, SampleRecord
-from dtrace_profiler.record.python_walk import FULL_WALK_STEPS
+from dtrace_profiler.record.classic import WALK_STEPS
+from dtrace_profiler.record.classic_parse import MAX_STACKS, ClassicParser
+from dtrace_profiler.record.parse import NativeStack, ProcessEvent, Record, SampleRecord
 from dtrace_profiler.stage import Stage
 
 _HANDED_OVER_S = 0.5
@@ -25,6 +27,12 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 class ClassicEngine(DTraceEngine):
     """See `DTraceEngine`."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._stacks_with_callers: set[int] = set()
+        self._with_callers = 0
+        self._native_samples = 0
+
     _next_at = 0.0
     _pause_s = _FIRST_PAUSE_S
 
@@ -33,11 +41,18 @@ class ClassicEngine(DTraceEngine):
         return self._steps()
 
     def _steps(self) -> int:
-        return FULL_WALK_STEPS if self._python is not None and self._python.found else 0
+        return WALK_STEPS if self._python is not None and self._python.found else 0
 
     def _take(self, stage: Stage, record: Record) -> None:
         if isinstance(record, SampleRecord):
             self._notice(stage, record)
+            self._with_callers += record.native in self._stacks_with_callers
+            self._native_samples += record.native > 0
+        elif isinstance(record, NativeStack) and not record.kernel and len(record.frames) > 1:
+            self._stacks_with_callers.add(record.number)
+            if len(self._stacks_with_callers) > 2 * MAX_STACKS:  # older ones get a new number when they come again
+                oldest = record.number - MAX_STACKS
+                self._stacks_with_callers = {number for number in self._stacks_with_callers if number > oldest}
         super()._take(stage, record)
 
     def _notice(self, stage: Stage, record: SampleRecord) -> None:
@@ -61,6 +76,11 @@ class ClassicEngine(DTraceEngine):
     def on_stage_end(self, stage: Stage, status: int) -> None:
         super().on_stage_end(stage, status)
         self._count_lost(stage)
+        asked = self.request.options
+        if asked.native == "full" and asked.depth > 1 and self.request.system.system != "linux":
+            single = self._native_samples - self._with_callers
+            if sentence := why_single_frames(self.request.system.system, self._native_samples, single):
+                self._note(sentence)
 
     def _count_lost(self, stage: Stage) -> None:
         """dtrace was too slow to print what it had counted before it was emptied."""

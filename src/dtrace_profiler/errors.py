@@ -16,7 +16,7 @@
     └── OutputError             6       a file that can't be written
 
 The text of each is one sentence for a person: what is wrong and what to do. `remedy`, where known, is the
-one command that would mend it.
+one command that would mend it; `page` is where to read more, below docs/, with an anchor.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ class DTraceProfilerError(Exception):
 
     exit_status = 1
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(self, message: str, *, remedy: str = "", page: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
+        self.page = page or f"errors.md#{type(self).__name__.lower()}"
 
 
 class UsageError(DTraceProfilerError, ValueError):
@@ -79,8 +80,10 @@ class PrivilegeError(EngineError):
 class DTraceFailed(EngineError):
     """`output` is dtrace's own text, verbatim; `status` its exit status (negative: a signal), None if unknown."""
 
-    def __init__(self, message: str, *, output: str = "", status: int | None = None, remedy: str = "") -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(
+        self, message: str, *, output: str = "", status: int | None = None, remedy: str = "", page: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy, page=page)
         self.output = output
         self.status = status
 

@@ -1,4 +1,4 @@
-"""Why a profile is empty: never silently.
+"""Why a profile is empty, or nearly so: never silently.
 
 In: what is known of the target and its system, before and after. Out: one sentence, the likeliest reason first.
 """
@@ -33,7 +33,7 @@ def why_no_samples(seen: Observed) -> str:
         if seen.system == "macos":
             return (
                 "No sample: System Integrity Protection keeps DTrace from looking into this program, as it is"
-                " protected: see docs/platforms.md."
+                " protected: see docs/install/macos.md#system-integrity-protection."
             )
         return "No sample: each time, DTrace met memory of the target that it could not read."
     if any(count for name, count in seen.losses.items() if name.endswith("drops") or name == "unprinted_samples"):
@@ -48,6 +48,22 @@ def why_no_samples(seen: Observed) -> str:
             " Please report it, with the output of: dtrace-profiler doctor --selftest"
         )
     return "No sample: the target did not use the CPU while it was watched. It is idle, or it is the wrong process."
+
+
+_FEW_SAMPLES = 20
+
+
+def why_single_frames(on: System, samples: int, single: int) -> str:
+    """A sentence where nearly all native stacks have one frame, though more were asked for; else nothing."""
+    if samples < _FEW_SAMPLES or single < 0.9 * samples:
+        return ""
+    seen = f"{single:,} of {samples:,} native stacks have a single frame"
+    if on == "windows":
+        return f"{seen}: DTrace on Windows sees no callers in many programs. Python frames don't depend on it."
+    return (
+        f"{seen}: the program keeps no frame pointers, so its callers can't be seen."
+        " Compile it with -fno-omit-frame-pointer; Python frames don't depend on it."
+    )
 
 
 class Watched:

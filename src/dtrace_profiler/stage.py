@@ -90,10 +90,8 @@ class Stage:
         arguments = ["-q"]
         for option in (*dtrace.dialect.options(request), *workspace.options):
             arguments += ["-x", option]
-        if dtrace.system.program_as == "file":
-            arguments += ["-s", str(workspace.write_program(self.text))]
-        else:
-            arguments += ["-n", self.text]
+        # Never on the command line: Windows takes 32,767 characters there, and all that have ps see it.
+        arguments += ["-s", str(workspace.write_program(self.text))]
         self.session = Session(
             SessionCommand(
                 dtrace=dtrace.path,

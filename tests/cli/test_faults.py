@@ -22,10 +22,10 @@ BURN = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() 
 
 
 def sentence(stderr: str) -> str:
-    """The one error there must be, its remedy left out."""
+    """The one error there must be; what to try and where to read more are left out."""
     lines = stderr.splitlines()
     assert lines[0].startswith("dtrace-profiler: ")
-    assert all(line.startswith("  try: ") for line in lines[1:]), stderr
+    assert all(line.startswith(("  try: ", "  read: docs/")) for line in lines[1:]), stderr
     return lines[0].removeprefix("dtrace-profiler: ")
 
 
@@ -58,6 +58,7 @@ def test_no_dtrace_for_a_native_program(cli: Run, fake: Fake, tmp_path: Path) ->
     done = cli("run", "-o", "out.folded", "--", "touch", "made")
     assert done.returncode == 4
     assert sentence(done.stderr) == "dtrace needs root."
+    assert done.stderr.splitlines()[-1] == "  read: docs/errors.md#privilegeerror"
     assert os.listdir(tmp_path / "here") == []
 
 

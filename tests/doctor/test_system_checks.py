@@ -118,6 +118,30 @@ def test_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(windows_checks.checks(answering({})))["boot option"].ok is None
 
 
+@pytest.mark.parametrize(
+    ("places", "variable", "ok", "text"),
+    [
+        ({}, "", None, "nothing says"),
+        ({}, "RemoteSigned", True, "RemoteSigned, by DTRACE_EXECUTION_POLICY"),
+        ({r"HKLM\Software\OpenDTrace": "Unrestricted"}, "", True, "by the machine's registry"),
+        ({r"HKCU\Software\OpenDTrace": "Restricted"}, "", None, "by the user's registry: programs must be signed"),
+        ({r"HKLM\Software\Policies": "AllSigned"}, "Bypass", None, "by the machine's group policy"),
+        ({r"HKCU\Software\OpenDTrace": "AllSigned"}, "bypass", True, "bypass, by DTRACE_EXECUTION_POLICY"),
+    ],
+)
+def test_windows_policy_for_scripts(
+    places: dict[str, str], variable: str, ok: bool | None, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DTRACE_EXECUTION_POLICY", variable)
+    answers = {
+        f"reg query {key}": f"\nHKEY_...\n    ExecutionPolicy    REG_SZ    {is_}\n" for key, is_ in places.items()
+    }
+    check = found(windows_checks.checks(answering(answers)))["policy"]
+    assert check.ok is ok
+    assert text in check.text
+    assert bool(check.cost) == ("must be signed" in text or "group" in text)
+
+
 def test_linux_without_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linux_checks, "is_superuser", lambda: False)
     monkeypatch.setattr(linux, "ptrace_scope", lambda: 2)
@@ -184,7 +208,9 @@ def test_what_libraries_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "millions of stacks" in check.cost
 
 
-def test_commands_are_asked() -> None:
+def test_commands_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dtrace_profiler.doctor.checks.ANSWER_TIMEOUT_S", 60.0)
     assert ask(["python3", "-c", "print('yes')"]).strip() == "yes"
     assert ask(["there-is-no-such-command"]) == ""
+    monkeypatch.setattr("dtrace_profiler.doctor.checks.ANSWER_TIMEOUT_S", 0.1)
     assert ask(["sleep", "30"]) == "", "it did not answer in time"

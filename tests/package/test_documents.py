@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from dtrace_profiler.cli.commands import cli
-from dtrace_profiler.errors import DTraceProfilerError
+from dtrace_profiler.errors import CommandNotStarted, DTraceProfilerError
 from dtrace_profiler.record import messages
+from dtrace_profiler.record.message_table import MESSAGES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -98,3 +100,39 @@ def test_make_lists_what_can_be_typed() -> None:
     for target in ("demo", "test", "lint", "bench", "fuzz", "clean"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
         assert f'"make {target}' in makefile
+
+
+def heading_anchors(path: Path) -> set[str]:
+    """As GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def pages_that_are_named() -> dict[str, str]:
+    """Page with anchor, below docs/ → who names it: errors, messages of dtrace, checks of `doctor`."""
+    named = {message.page: message.pattern.pattern for message in MESSAGES if message.page}
+    named |= {error("").page: error.__name__ for error in with_a_place_to_read(DTraceProfilerError)}
+    for path in (ROOT / "src" / "dtrace_profiler" / "doctor").glob("*.py"):
+        text = path.read_text()
+        for anchor in re.findall(r"\{_PAGE\}#([\w-]+)", text):
+            system = path.name.removesuffix("_checks.py")
+            named[f"install/{system}.md#{anchor}"] = path.name
+        named.update(dict.fromkeys(re.findall(r'"([\w/-]+\.md#[\w-]+)"', text), path.name))
+    return named
+
+
+def with_a_place_to_read(error: type[DTraceProfilerError]) -> Iterator[type[DTraceProfilerError]]:
+    """The leaves of the tree, but for the one that needs more than a text."""
+    for below in error.__subclasses__():
+        if not below.__subclasses__() and below is not CommandNotStarted:
+            yield below
+        yield from with_a_place_to_read(below)
+
+
+def test_every_page_that_an_error_or_a_check_names_has_that_heading() -> None:
+    named = pages_that_are_named()
+    assert "errors.md#dtracenotfound" in named
+    assert len(named) > 25
+    for page, who in named.items():
+        name, _, anchor = page.partition("#")
+        assert anchor in heading_anchors(ROOT / "docs" / name), f"{page}, of {who}"

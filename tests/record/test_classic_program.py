@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dof_size import CLAUSE, dof_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from dtrace_profiler.platforms import linux
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
 from dtrace_profiler.platforms.facts import SystemFacts
 from dtrace_profiler.platforms.systems import SYSTEMS, facts
-from dtrace_profiler.record.classic import TABLES, classic_options, classic_program
+from dtrace_profiler.record.classic import TABLES, WALK_STEPS, classic_options, classic_program
 from dtrace_profiler.record.dialects import dialect
 from dtrace_profiler.record.program import ProgramRequest
 from dtrace_profiler.record.python_walk import PythonProcess
@@ -66,7 +67,6 @@ ANY_REQUEST = st.builds(
     python=st.lists(st.sampled_from([python(11), python(15)]), max_size=2),
 )
 ANY_SYSTEM = st.sampled_from(list(SYSTEMS.values()))
-CLAUSE = re.compile(r"^([\w:-]+)\n(?:/([^\n]*)/\n)?\{\n(.*?)^\}\n", re.MULTILINE | re.DOTALL)
 
 
 def text_of(request: ProgramRequest, system: SystemFacts) -> str:
@@ -93,6 +93,7 @@ def test_rules_of_the_strictest_system(request: ProgramRequest, system: SystemFa
     assert all(line.startswith("uint64_t ") for line in others), "only declarations and clauses"
     assert text.count("{") == text.count("}") == len(found)
     assert not re.search(r"\bif\b|\belse\b|\bexit\b|\bstop\b|\bsystem\b|\bjstack\b|\bchill\b", text)
+    assert "//" not in text
     if system.dialect == "classic":
         # No types of the system: they may not be there (no CTF), or may be others'.
         assert not re.search(r"\bcurthread\b|\bcurpsinfo\b|\bstruct\b|\buregs\b|->[a-z_]+->", text)
@@ -132,10 +133,27 @@ def test_clause_local_variables_are_set_before_they_are_read(request: ProgramReq
 @given(ANY_REQUEST, ANY_SYSTEM)
 def test_addresses_are_never_cut_to_32_bits(request: ProgramRequest, system: SystemFacts) -> None:
     first: dict[str, str] = {}
-    for name, value in re.findall(r"(this->\w+) = ([^;]*);", classic_program(request, system)):
+    for name, value in re.findall(r"(this->\w+) = (.*)[;,]$", classic_program(request, system), re.MULTILINE):
         first.setdefault(name, value)
     narrow = {name for name, value in first.items() if re.fullmatch(r"-?\d+", value)}
     assert not narrow & {"this->f", "this->ts", "this->h", "this->g", "this->held", "this->owner"}
+
+
+DOF_MAX_BYTES = 256 * 1024
+"""`dtrace_dof_maxsize` of illumos, the least of all: macOS has 384 kB, FreeBSD and Windows have 8 MB."""
+
+
+@pytest.mark.parametrize("system", CLASSIC)
+def test_the_largest_program_is_not_too_large_for_the_kernel(system: str) -> None:
+    largest = replace(REQUESTS["self"], walk_steps=WALK_STEPS, kernel=True, children=True, python=[python(15)] * 20)
+    assert dof_bytes(classic_program(largest, facts(system))) < 0.9 * DOF_MAX_BYTES  # type: ignore[arg-type]
+
+
+def test_the_estimate_of_a_programs_size_sees_each_statement() -> None:
+    joined = "BEGIN\n{\n  this->a = 1,\n  this->b = 2;\n}\n"
+    apart = joined.replace(",", ";")
+    assert 150 < dof_bytes(apart) - dof_bytes(joined) < 400
+    assert dof_bytes(joined.replace("2;", '2;\n  printf("%d %d", pid, tid);')) - dof_bytes(joined) > 300
 
 
 def test_a_threads_number_has_32_bits_on_windows() -> None:
@@ -155,9 +173,21 @@ def test_the_way_of_a_system() -> None:
     assert all(dialect(facts(name)).classic for name in CLASSIC)  # type: ignore[arg-type]
 
 
+def compiled() -> list[tuple[str, str]]:
+    """System and request, one of each text: those of most systems are the same."""
+    texts: dict[str, tuple[str, str]] = {}
+    for system, name in ((system, name) for system in (*CLASSIC, "linux") for name in REQUESTS):
+        texts.setdefault(classic_program(REQUESTS[name], for_linux(facts(system))), (system, name))  # type: ignore[arg-type]
+    return list(texts.values())
+
+
+def for_linux(of: SystemFacts) -> SystemFacts:
+    """Without progenyof(), which Linux's compiler refuses where it has no D libraries."""
+    return replace(of, is_descendant=of.is_descendant and linux.FACTS.is_descendant)
+
+
 @pytest.mark.dtrace
-@pytest.mark.parametrize("name", REQUESTS)
-@pytest.mark.parametrize("system", ["macos", "linux"])
+@pytest.mark.parametrize(("system", "name"), compiled())
 def test_the_real_dtrace_compiles_it(system: str, name: str) -> None:
     """`-e`: the text of the other systems is D for Linux's compiler, too, but for progenyof()."""
     command = find_dtrace()
@@ -165,9 +195,7 @@ def test_the_real_dtrace_compiles_it(system: str, name: str) -> None:
     request = REQUESTS[name]
     workspace = Workspace.create(command.path, linux.FACTS, all_types=True)
     try:
-        program = workspace.write_program(
-            classic_program(request, replace(of, is_descendant=linux.FACTS.is_descendant))
-        )
+        program = workspace.write_program(classic_program(request, for_linux(of)))
         options = [*classic_options(request, linux.FACTS), *workspace.options]
         arguments = [word for option in options for word in ("-x", option)]
         done = subprocess.run(

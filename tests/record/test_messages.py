@@ -189,6 +189,22 @@ CASES: list[tuple[str, int | None, System, type[DTraceProfilerError], str, str]]
         "too busy",
         "--frequency",
     ),
+    (
+        "dtrace: failed to enable 'C:\\Temp\\program.d': Permission denied\n",
+        1,
+        "windows",
+        PrivilegeError,
+        "policy for scripts",
+        "DTRACE_EXECUTION_POLICY",
+    ),
+    (
+        "dtrace: failed to enable '/tmp/program.d': DIF program exceeds maximum program size\n",
+        1,
+        "illumos",
+        DTraceFailed,
+        "no D program of this size",
+        "--no-python",
+    ),
 ]  # fmt: skip
 
 
@@ -223,6 +239,8 @@ def test_unknown_text_is_quoted(text: str, status: int | None, sentence: str) ->
     error = classify(text, status, "linux")
     assert type(error) is DTraceFailed
     assert str(error) == sentence
+    assert ("please report" in error.remedy) == (": " in sentence)
+    assert error.page == "errors.md#messages-that-we-do-not-know"
 
 
 def test_a_long_unknown_text_keeps_its_end() -> None:

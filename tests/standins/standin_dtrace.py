@@ -142,8 +142,6 @@ class Dtrace:
                 self.options[name] = value
             elif word == "-s":
                 self.program = Path(next(words)).read_text()
-            elif word == "-n":
-                self.program = next(words)
             else:
                 self.say("Usage: dtrace [-32|-64] [-aACeFGhHlqSvVwZ] [-b bufsz] [-c cmd] ...\n")
                 sys.exit(2)

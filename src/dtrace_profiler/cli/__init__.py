@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from dtrace_profiler.cli.commands import ReaderGone, cli
-from dtrace_profiler.errors import DTraceProfilerError
+from dtrace_profiler.errors import CommandNotStarted, DTraceProfilerError, EngineError, TargetError
 
 PROGRAM = "dtrace-profiler"
 DEBUG_VARIABLE = "DTRACE_PROFILER_DEBUG"
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(error.format_message())
         return error.exit_code
     except DTraceProfilerError as error:
-        say(str(error), error.remedy)
+        known = isinstance(error, EngineError | TargetError) and not isinstance(error, CommandNotStarted)
+        say(str(error), error.remedy, error.page if known else "")
         _trace()
         return error.exit_status
     except (ReaderGone, BrokenPipeError):
@@ -58,11 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def say(sentence: str, remedy: str = "") -> None:
-    """An error on stderr: `dtrace-profiler: sentence`, and what to try."""
+def say(sentence: str, remedy: str = "", page: str = "") -> None:
+    """An error on stderr: `dtrace-profiler: sentence`, what to try, and where to read more, below docs/."""
     click.echo(f"{PROGRAM}: {sentence}", err=True)
     if remedy:
         click.echo(f"  try: {remedy}", err=True)
+    if page:
+        click.echo(f"  read: docs/{page}", err=True)
 
 
 def _flush() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from dtrace_profiler._version import __version__
-from dtrace_profiler.doctor.checks import Check
+from dtrace_profiler.doctor.assumptions import check_assumptions
+from dtrace_profiler.doctor.checks import Assumed, Check
 from dtrace_profiler.doctor.examination import examine
 from dtrace_profiler.doctor.fixes import mend, mendable
 from dtrace_profiler.doctor.selftest import Trial, report, selftest
@@ -105,7 +106,10 @@ def _selftest(checks: Sequence[Check], usable: bool, output: str | None, *, as_j
         if not as_json:
             mark = click.style("ok  ", fg="green") if trial.ok else click.style("FAIL", fg="red")
             click.echo(f"{mark} {trial.way}: {trial.text}")
-    text = report(checks, trials)
+    assumed = check_assumptions(system(), trials, dtrace_usable=usable)
+    if not as_json:
+        _show_assumed(assumed)
+    text = report(checks, trials, assumed)
     if as_json and output is None:
         click.echo(text, nl=False)
     else:
@@ -116,3 +120,11 @@ def _selftest(checks: Sequence[Check], usable: bool, output: str | None, *, as_j
             raise UsageError(f"the report can't be written to {path}: {error.strerror}.") from error
         click.echo(f"\nThe report, without personal names and paths, is in {path}.", err=as_json)
     return 0 if all(trial.ok for trial in trials) else EngineError.exit_status
+
+
+def _show_assumed(assumed: Sequence[Assumed]) -> None:
+    if assumed:
+        click.echo("\nWhat we assume of this system (docs/platforms.md#assumptions):")
+    for row in assumed:
+        mark = {True: click.style("ok  ", fg="green"), False: click.style("FAIL", fg="red"), None: "?   "}[row.holds]
+        click.echo(f"{mark} {row.number:>2} {row.text}")

@@ -132,7 +132,7 @@ def run(command: Sequence[str], request: Request) -> int:
     if failure is not None and status == 0:
         raise failure
     if failure is not None:
-        report.note(str(failure), failure.remedy)
+        report.note(str(failure), failure.remedy, failure.page)
     return shell_status(status)
 
 

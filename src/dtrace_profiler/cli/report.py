@@ -16,10 +16,13 @@ TOP_FUNCTIONS = 10
 _MAX_WIDTH = 120
 
 
-def note(sentence: str, remedy: str = "") -> None:
+def note(sentence: str, remedy: str = "", page: str = "") -> None:
+    """`page`: where to read more, below docs/."""
     click.echo(f"dtrace-profiler: {sentence}", err=True)
     if remedy:
         click.echo(f"  try: {remedy}", err=True)
+    if page:
+        click.echo(f"  read: docs/{page}", err=True)
 
 
 def sampler_note(reason: str, remedy: str) -> None:

@@ -28,6 +28,15 @@ class Check:
     """A command that `--fix` may run as root: harmless, and undone by a restart."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """A row of docs/platforms.md#assumptions: whether it holds here. `holds` None: that could not be told."""
+
+    number: int
+    text: str
+    holds: bool | None
+
+
 def ask(command: Sequence[str]) -> str:
     """See `Ask`."""
     try:

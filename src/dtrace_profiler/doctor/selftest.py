@@ -23,7 +23,7 @@ from typing import Any
 
 from dtrace_profiler._version import __version__
 from dtrace_profiler.doctor import truth_program
-from dtrace_profiler.doctor.checks import Check
+from dtrace_profiler.doctor.checks import Assumed, Check
 from dtrace_profiler.doctor.truth_program import Truth
 from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.model.frame import FrameKind
@@ -168,7 +168,7 @@ def _verdict(trial: dict[str, Any], named: float, total: float, *, python: bool)
     return {"ok": abs(share - true) <= 4 * error + 0.01, "text": text}
 
 
-def report(checks: Sequence[Check], trials: Sequence[Trial]) -> str:
+def report(checks: Sequence[Check], trials: Sequence[Trial], assumed: Sequence[Assumed] = ()) -> str:
     """JSON, without this user's name, home, host and folders."""
     uname = platform.uname()
     found = {
@@ -179,6 +179,7 @@ def report(checks: Sequence[Check], trials: Sequence[Trial]) -> str:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "checks": [asdict(check) for check in checks],
         "trials": [asdict(trial) for trial in trials],
+        "assumptions": [asdict(row) for row in assumed],
     }
     return without_personal(json.dumps(found, indent=2, ensure_ascii=False)) + "\n"
 

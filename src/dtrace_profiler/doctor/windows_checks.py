@@ -13,8 +13,16 @@ from dtrace_profiler.platforms import windows
 _PAGE = windows.FACTS.page
 _SECURE_BOOT = r"HKLM\SYSTEM\CurrentControlSet\Control\SecureBoot\State"
 _DEVICE_GUARD = r"HKLM\SYSTEM\CurrentControlSet\Control\DeviceGuard"
-_POLICIES = ("Bypass", "Unrestricted", "RemoteSigned")
-"""Under which an unsigned program on the command line runs."""
+_POLICIES = ("bypass", "unrestricted", "remotesigned")
+"""Under which a local file without a signature runs; so does a program on the command line."""
+_POLICY_PLACES = (
+    ("the machine's group policy", "HKLM", r"Software\Policies\OpenDTrace\Dtrace"),
+    ("the user's group policy", "HKCU", r"Software\Policies\OpenDTrace\Dtrace"),
+    ("DTRACE_EXECUTION_POLICY", "", "DTRACE_EXECUTION_POLICY"),
+    ("the user's registry", "HKCU", r"Software\OpenDTrace\Dtrace"),
+    ("the machine's registry", "HKLM", r"Software\OpenDTrace\Dtrace"),
+)
+"""Name, root and key in the registry; no root: a variable of the environment."""
 
 
 def checks(ask: Ask) -> Iterator[Check]:
@@ -59,16 +67,39 @@ def checks(ask: Ask) -> Iterator[Check]:
         "virtualization-based security is " + ("on" if vbs else "off: only probes of kernel functions (fbt) need it"),
         page=f"{_PAGE}#secure-boot",
     )
-    policy = os.environ.get("DTRACE_EXECUTION_POLICY", "")
-    if policy and policy not in _POLICIES:
-        yield Check(
-            "policy",
-            None,
-            f"DTRACE_EXECUTION_POLICY is {policy}: script files must be signed",
-            "set DTRACE_EXECUTION_POLICY=Unrestricted",
-            "dtrace refuses unsigned files (our programs are no files)",
-            f"{_PAGE}#signed-scripts",
-        )
+    yield _policy(ask)
+
+
+def _policy(ask: Ask) -> Check:
+    """The first of five places that says anything counts (dt_security.c)."""
+    page = f"{_PAGE}#signed-scripts"
+    for place, root, key in _POLICY_PLACES:
+        policy = _registry(ask, root, key) if root else os.environ.get(key, "")
+        if policy and policy.lower() in _POLICIES:
+            return Check("policy", True, f"{policy}, by {place}: programs need no signature")
+        if policy:
+            group = "group" in place
+            return Check(
+                "policy",
+                None,
+                f"{policy}, by {place}: programs must be signed",
+                "ask the administrator of the domain" if group else "set DTRACE_EXECUTION_POLICY=RemoteSigned",
+                "dtrace refuses our programs, which have no signature",
+                page,
+            )
+    return Check(
+        "policy",
+        None,
+        "nothing says whether programs must be signed; should dtrace refuse ours:"
+        " set DTRACE_EXECUTION_POLICY=RemoteSigned",
+        page=page,
+    )
+
+
+def _registry(ask: Ask, root: str, key: str) -> str:
+    answer = ask(["reg", "query", rf"{root}\{key}", "/v", "ExecutionPolicy"])
+    found = re.search(r"ExecutionPolicy\s+REG_SZ\s+(\S+)", answer)
+    return "" if found is None else found[1]
 
 
 def is_administrator() -> bool:

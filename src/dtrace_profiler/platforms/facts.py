@@ -34,8 +34,6 @@ class SystemFacts:
     """dtrace's `-x` options that every program gets here."""
     tick_everywhere: bool = False
     """`tick` probes of an idle processor may not fire: the printing is done by whichever processor does something."""
-    program_as: Literal["file", "argument"] = "file"
-    """How a program is passed: `-s FILE`, or `-n TEXT` where files may have to be signed."""
     is_descendant: str = "progenyof({pid})"
     """D expression: the sampled process descends from this one. Empty: there is none."""
     long_bytes: int = 8

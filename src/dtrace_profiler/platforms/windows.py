@@ -16,8 +16,6 @@ FACTS = SystemFacts(
     directories=(r"%ProgramFiles%\DTrace", r"%SystemRoot%\System32"),
     install="install “DTrace on Windows”, then: bcdedit /set dtrace ON, and restart",
     options=("switchrate=10hz", "aggrate=10hz", "bufsize=4m", "aggsize=4m", "dynvarsize=16m"),
-    # A policy may ask for signed script files; a program on the command line is no file.
-    program_as="argument",
     is_descendant="",
     long_bytes=4,
     root="an administrator",

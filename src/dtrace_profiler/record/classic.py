@@ -15,9 +15,15 @@ native stack, which dtrace prints, with names of its own, `PRINT_HZ` times a sec
 
 Written for the strictest of them: no `if`, no types of the system, each variable set before its use, at most 8 keys.
 Real DTrace for Linux runs these programs as well (`--classic`).
+
+A kernel takes no program above a size (illumos: 256 kB), and each statement costs some 250 bytes however short it is:
+so assignments that follow each other are one statement, joined by commas. Apart, the walk had twice what fits.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 from dtrace_profiler.platforms.facts import SystemFacts
 from dtrace_profiler.record.program import ProgramRequest
@@ -38,7 +44,11 @@ TABLES = 4
 lost when it is emptied (a third of all, measured on Linux). So that one is at rest for three ticks. A dtrace that
 takes longer loses samples, which are counted: on Linux, from about 250 different stacks a second on, as it then takes
 hold of the process anew for each stack that it names."""
+WALK_STEPS = 150
+"""Interpreter frames that the program follows. As the kernel gets it, it has then some 170 kB, where 256 are the most
+on illumos and 384 on macOS (FreeBSD, Windows: 8 MB)."""
 MAX_KERNEL_FRAMES = 127
+_ASSIGNMENT = re.compile(r"(?:this->)?\w+(?:\[\d+\])? = ")
 
 
 def classic_program(request: ProgramRequest, system: SystemFacts) -> str:
@@ -68,6 +78,22 @@ def _clause(probe: str, predicate: str, *statements: str) -> str:
     return f"{probe}{where}\n{{\n{body}\n}}\n"
 
 
+def _joined(statements: Iterable[str]) -> list[str]:
+    """Assignments that follow each other as one statement each: see above."""
+    out: list[str] = []
+    run: list[str] = []
+    for statement in (*(one for several in statements for one in several.removesuffix(";").split("; ")), ""):
+        if _ASSIGNMENT.match(statement):
+            run.append(statement)
+            continue
+        if run:
+            out.append(",\n  ".join(run) + ";")
+            run = []
+        if statement:
+            out.append(statement + ";")
+    return out
+
+
 def _declarations(request: ProgramRequest) -> list[str]:
     if not request.walk_steps:
         return []
@@ -80,7 +106,7 @@ def _begin(request: ProgramRequest, system: SystemFacts) -> str:
     if system.tick_everywhere:
         facts.append("printed = timestamp;")
     facts += [statement for process in request.python for statement in _facts(process)] if request.walk_steps else []
-    return _clause("dtrace:::BEGIN", "", *facts, 'printf("B %d\\n", walltimestamp);')
+    return _clause("dtrace:::BEGIN", "", *_joined(facts), 'printf("B %d\\n", walltimestamp);')
 
 
 def _facts(process: PythonProcess) -> list[str]:
@@ -108,7 +134,7 @@ def _sample(request: ProgramRequest, system: SystemFacts) -> list[str]:
     probe = f"profile:::profile-{request.frequency_hz}"
 
     def clause(predicate: str, *statements: str) -> str:
-        return _clause(probe, f"this->on{' && ' if predicate else ''}{predicate}", *statements)
+        return _clause(probe, f"this->on{' && ' if predicate else ''}{predicate}", *_joined(statements))
 
     out = [
         _clause(probe, "", f"this->on = ({_members(request, system)}) ? 1 : 0;"),

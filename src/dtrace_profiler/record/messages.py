@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from dtrace_profiler.errors import DTraceFailed, DTraceProfilerError
 from dtrace_profiler.platforms.base import System
-from dtrace_profiler.record.message_table import MESSAGES, Message
+from dtrace_profiler.record.message import REPORT, UNKNOWN_PAGE, Message
+from dtrace_profiler.record.message_table import MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,15 @@ def classify(text: str, status: int | None, system: System) -> DTraceProfilerErr
     said = essence(text)
     found = find(said, system)
     if found is None:
-        return DTraceFailed(_unknown(said, status), output=text, status=status)
+        return DTraceFailed(
+            _unknown(said, status), output=text, status=status, remedy=REPORT if said else "", page=UNKNOWN_PAGE
+        )
     message, groups = found
     sentence = message.sentence.format_map(groups)
     remedy = message.remedy.format_map(groups)
     if issubclass(message.error, DTraceFailed):
-        return message.error(sentence, output=text, status=status, remedy=remedy)
-    return message.error(sentence, remedy=remedy)
+        return message.error(sentence, output=text, status=status, remedy=remedy, page=message.page)
+    return message.error(sentence, remedy=remedy, page=message.page)
 
 
 def find(said: str, system: System) -> tuple[Message, dict[str, str]] | None:

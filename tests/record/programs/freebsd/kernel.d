@@ -19,7 +19,7 @@ profile:::profile-4999
 profile:::profile-4999
 /this->on/
 {
-  this->h = (uint64_t)0;
+  this->h = (uint64_t)0,
   this->fresh = (uint64_t)0;
 }
 

@@ -18,7 +18,7 @@ profile:::profile-99
 profile:::profile-99
 /this->on/
 {
-  this->h = (uint64_t)0;
+  this->h = (uint64_t)0,
   this->fresh = (uint64_t)0;
 }
 

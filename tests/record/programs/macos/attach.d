@@ -18,7 +18,7 @@ profile:::profile-997
 profile:::profile-997
 /this->on/
 {
-  this->h = (uint64_t)0;
+  this->h = (uint64_t)0,
   this->fresh = (uint64_t)0;
 }
 

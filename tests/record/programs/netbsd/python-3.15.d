@@ -16,12 +16,12 @@ uint64_t seen[uint64_t];
 
 dtrace:::BEGIN
 {
-  table = 0;
-  holder[42] = (uint64_t)139637977776143;
-  owner[42] = (uint64_t)152;
-  shape[42] = (uint64_t)72;
-  codetype[42] = (uint64_t)9306112;
-  codeshape[42] = (uint64_t)8934207813760;
+  table = 0,
+  holder[42] = (uint64_t)139637977776143,
+  owner[42] = (uint64_t)152,
+  shape[42] = (uint64_t)72,
+  codetype[42] = (uint64_t)9306112,
+  codeshape[42] = (uint64_t)8934207813760,
   generation[42] = (uint64_t)9371808;
   printf("B %d\n", walltimestamp);
 }
@@ -34,32 +34,32 @@ profile:::profile-99
 profile:::profile-99
 /this->on/
 {
-  this->h = (uint64_t)0;
+  this->h = (uint64_t)0,
   this->fresh = (uint64_t)0;
 }
 
 profile:::profile-99
 /this->on/
 {
-  this->holder = holder[pid];
-  this->owner = owner[pid];
-  this->shape = shape[pid];
-  this->codetype = codetype[pid];
-  this->codeshape = codeshape[pid];
-  this->generation = generation[pid];
-  this->ic = this->shape >> 31 ? 4 : 0;
+  this->holder = holder[pid],
+  this->owner = owner[pid],
+  this->shape = shape[pid],
+  this->codetype = codetype[pid],
+  this->codeshape = codeshape[pid],
+  this->generation = generation[pid],
+  this->ic = this->shape >> 31 ? 4 : 0,
   this->ip = this->shape >> 31 ? 6 : 1;
 }
 
 profile:::profile-99
 /this->on/
 {
-  this->f = (uint64_t)0;
-  this->ts = (uint64_t)0;
-  this->g = (uint64_t)0;
-  this->cf = (uint64_t)0;
-  this->entered = (uint64_t)0;
-  this->new = (uint64_t)0;
+  this->f = (uint64_t)0,
+  this->ts = (uint64_t)0,
+  this->g = (uint64_t)0,
+  this->cf = (uint64_t)0,
+  this->entered = (uint64_t)0,
+  this->new = (uint64_t)0,
   this->c0 = (uint64_t)0;
 }
 
@@ -72,46 +72,46 @@ profile:::profile-99
 profile:::profile-99
 /this->on && this->holder/
 {
-  this->h = 1;
-  this->held = *(uint64_t *)copyin(this->holder, 8);
+  this->h = 1,
+  this->held = *(uint64_t *)copyin(this->holder, 8),
   this->h = 0;
 }
 
 profile:::profile-99
 /this->on && this->held/
 {
-  this->number = (uint64_t)*(uint64_t *)copyin(this->held + this->owner, 8);
+  this->number = (uint64_t)*(uint64_t *)copyin(this->held + this->owner, 8),
   this->ts = this->number == (uint64_t)tid ? this->held : (uint64_t)0;
 }
 
 profile:::profile-99
 /this->on && this->ts/
 {
-  this->h = 1;
-  this->f = *(uint64_t *)copyin(this->ts + (this->shape & 0x7fff), 8);
+  this->h = 1,
+  this->f = *(uint64_t *)copyin(this->ts + (this->shape & 0x7fff), 8),
   this->h = this->f ? 1 : 0;
 }
 
 profile:::profile-99
 /this->on && this->f && (this->shape >> 16 & 0x7fff)/
 {
-  this->cf = this->f;
-  this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8);
+  this->cf = this->f,
+  this->f = *(uint64_t *)copyin(this->f + (this->shape >> 16 & 0x7fff) - 1, 8),
   this->h = this->f ? 1 : 0;
 }
 
 profile:::profile-99
 /this->on && this->cf && this->f/
 {
-  this->p = (uint64_t *)copyin(this->f, 64);
+  this->p = (uint64_t *)copyin(this->f, 64),
   this->entered = *(uint64_t *)copyin(this->p[this->ic] + (this->codeshape >> 40 & 0xff), 8) == this->codetype;
 }
 
 profile:::profile-99
 /this->on && this->cf && this->f && !this->entered && this->codetype/
 {
-  this->cf = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1 + 8, 8);
-  this->f = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1, 8);
+  this->cf = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1 + 8, 8),
+  this->f = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1, 8),
   this->h = this->f ? 1 : 0;
 }
 
@@ -124,46 +124,52 @@ profile:::profile-99
 profile:::profile-99
 /this->on && this->f && this->h/
 {
-  this->none = (uint64_t *)alloca(64);
-  this->none[0] = 0;
-  this->none[1] = 0;
-  this->none[4] = 0;
-  this->none[6] = 0;
-  this->none[7] = 0;
-  this->p = (uint64_t *)copyin(this->f, 64);
-  this->c0 = this->p[this->ic]; this->i0 = this->p[7]; this->f = this->p[this->ip];
-  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
-  this->c1 = this->p[this->ic]; this->i1 = this->p[7]; this->f = this->p[this->ip];
-  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none;
-  this->c2 = this->p[this->ic]; this->i2 = this->p[7]; this->f = this->p[this->ip];
-  this->hash = 0x9E3779B97F4A7C15 ^ this->g ^ ((uint64_t)pid << 32);
-  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c0) * 0x9E3779B97F4A7C15 + this->i0;
-  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c1) * 0x9E3779B97F4A7C15 + this->i1;
-  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c2) * 0x9E3779B97F4A7C15 + this->i2;
+  this->none = (uint64_t *)alloca(64),
+  this->none[0] = 0,
+  this->none[1] = 0,
+  this->none[4] = 0,
+  this->none[6] = 0,
+  this->none[7] = 0,
+  this->p = (uint64_t *)copyin(this->f, 64),
+  this->c0 = this->p[this->ic],
+  this->i0 = this->p[7],
+  this->f = this->p[this->ip],
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none,
+  this->c1 = this->p[this->ic],
+  this->i1 = this->p[7],
+  this->f = this->p[this->ip],
+  this->p = this->f ? (uint64_t *)copyin(this->f, 64) : this->none,
+  this->c2 = this->p[this->ic],
+  this->i2 = this->p[7],
+  this->f = this->p[this->ip],
+  this->hash = 0x9E3779B97F4A7C15 ^ this->g ^ ((uint64_t)pid << 32),
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c0) * 0x9E3779B97F4A7C15 + this->i0,
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c1) * 0x9E3779B97F4A7C15 + this->i1,
+  this->hash = (this->hash ^ (this->hash >> 29) ^ this->c2) * 0x9E3779B97F4A7C15 + this->i2,
   this->h = this->hash > 1 ? this->hash : 2;
 }
 
 profile:::profile-99
 /this->on && this->h > 1 && !seen[this->h]/
 {
-  this->new = 1;
-  this->y0 = (uint64_t)0;
-  this->y1 = (uint64_t)0;
+  this->new = 1,
+  this->y0 = (uint64_t)0,
+  this->y1 = (uint64_t)0,
   this->y2 = (uint64_t)0;
 }
 
 profile:::profile-99
 /this->on && this->new && this->codetype/
 {
-  this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
-  this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
+  this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0,
+  this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0,
   this->y2 = this->c2 ? *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
 }
 
 profile:::profile-99
 /this->on && this->new && this->codetype && this->y0 == this->codetype/
 {
-  this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8),
   this->file = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
   printf("L %x 0 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
@@ -171,7 +177,7 @@ profile:::profile-99
 profile:::profile-99
 /this->on && this->new && this->codetype && this->y1 == this->codetype/
 {
-  this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8),
   this->file = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
   printf("L %x 1 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
@@ -179,7 +185,7 @@ profile:::profile-99
 profile:::profile-99
 /this->on && this->new && this->codetype && this->y2 == this->codetype/
 {
-  this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
+  this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8),
   this->file = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
   printf("L %x 2 %d %x %x %s\t%s\n", this->h, *(int *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 16 & 0xff), 4), *(uint32_t *)copyin(this->name + (this->codeshape >> 32 & 0xff), 4), *(uint32_t *)copyin(this->file + (this->codeshape >> 32 & 0xff), 4), copyinstr(this->name + (this->codeshape >> 24 & 0xff)), copyinstr(this->file + (this->codeshape >> 24 & 0xff)));
 }
