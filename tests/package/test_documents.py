@@ -95,6 +95,6 @@ def test_the_table_of_losses_is_complete() -> None:
 
 def test_make_lists_what_can_be_typed() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("demo", "test", "lint", "bench", "fuzz", "clean"):
+    for target in ("demo", "test", "lint", "bench", "fuzz", "docs", "clean"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
         assert f'"make {target}' in makefile
