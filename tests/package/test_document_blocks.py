@@ -113,7 +113,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, recording: Path) -> Path:
     """What the documents take for granted: a program, its examples, a recording, a text that dtrace printed."""
-    (tmp_path / "script.py").write_text(f"{WORK}\nwork()\n")
+    (tmp_path / "script.py").write_text(f"{WORK}\ndef parse():\n    work()\n\nwork(), work(), work(), parse()\n")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     example = tmp_path / "examples" / "slowdown.py"
     example.write_text(example.read_text().replace("12.0", "1.0"))
