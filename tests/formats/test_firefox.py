@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from dtrace_profiler.formats import firefox, format_of, write_profile
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
+from viewers import profiler_cli
 
 DATA = Path(__file__).parents[1] / "data" / "firefox"
 
@@ -107,12 +107,10 @@ def test_an_empty_profile_has_one_thread_without_samples() -> None:
 def test_the_profiler_s_own_importer_finds_the_same(tmp_path: Path) -> None:
     path = tmp_path / "small.firefox.json.gz"
     write_profile(small_profile(), path)
-    program = shutil.which("profiler-cli")
-    assert program is not None
 
     def ask(*words: str) -> str:
         answer = subprocess.run(
-            [program, *words],
+            [*profiler_cli(), *words],
             capture_output=True,
             text=True,
             timeout=60,

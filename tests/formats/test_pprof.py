@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from dtrace_profiler.formats.protobuf import block, fields, number, packed, vari
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
+from viewers import VIEWERS, node
 
 DATA = Path(__file__).parents[1] / "data" / "pprof"
 SMALL = written(pprof, small_profile())
@@ -210,6 +212,26 @@ def test_go_s_pprof_shows_the_same_numbers(tmp_path: Path) -> None:
     assert "lost: drops 3" in raw
     cpu = go_pprof(path, "-top", "-sample_index=cpu", "-unit=ns")
     assert f"Total samples = {6 * (1_000_000_000 // 97)}ns" in cpu
+
+
+@pytest.mark.firefox
+def test_npms_pprof_format_finds_the_same_stacks(tmp_path: Path) -> None:
+    path = tmp_path / "small.pb.gz"
+    formats.write_profile(small_profile(), path)
+    command = [*node(Path(__file__).parent / "read_pprof.mjs"), str(VIEWERS / "pprof-format"), str(path)]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout)
+    period_ns = 1_000_000_000 // 97
+    assert found["types"] == [["samples", "count"], ["cpu", "nanoseconds"]]
+    stacks: dict[tuple[str, ...], int] = {}
+    for sample in found["samples"]:
+        count, cpu_ns = sample["values"]
+        assert cpu_ns == count * period_ns
+        stacks[tuple(sample["stack"])] = stacks.get(tuple(sample["stack"]), 0) + count
+    assert stacks == by_names(small_profile())
+    assert {(sample["labels"]["thread_id"], sample["labels"]["thread_name"]) for sample in found["samples"]} == {
+        ("101", "main"),
+        ("102", "worker"),
+    }
 
 
 @pytest.mark.go

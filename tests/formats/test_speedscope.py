@@ -21,9 +21,10 @@ from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Profile
 from dtrace_profiler.model.top import top_functions
 from dtrace_profiler.model.tree import CallTree
+from viewers import VIEWERS
 
 DATA = Path(__file__).parents[1] / "data" / "profilers"
-VIEWER = Path(__file__).parents[2] / ".viewers" / "node_modules" / "speedscope" / "dist" / "release"
+VIEWER = VIEWERS / "speedscope" / "dist" / "release"
 
 
 def read(document: object) -> Profile:

@@ -109,8 +109,11 @@ def test_rules_of_the_strictest_system(request: ProgramRequest, system: SystemFa
 @given(ANY_REQUEST, ANY_SYSTEM)
 def test_clause_local_variables_are_set_before_they_are_read(request: ProgramRequest, system: SystemFacts) -> None:
     certain: dict[str, set[str]] = {}
+    if_new: set[str] = set()
     for probe, predicate, body in CLAUSE.findall(classic_program(request, system)):
         here = set(certain.setdefault(probe, set()))
+        if "this->new" in predicate:
+            here |= if_new
         assert set(re.findall(r"this->\w+", predicate)) <= here
         goes_on = "this->h > 1" in predicate
         for statement in re.split(r"[;\n]\s*", body):
@@ -122,6 +125,8 @@ def test_clause_local_variables_are_set_before_they_are_read(request: ProgramReq
                 here.add(target[1])
         if predicate in ("", "this->on"):
             certain[probe] = here
+        if "this->new = 1;" in body or "this->new" in predicate:
+            if_new |= here
 
 
 @given(ANY_REQUEST, ANY_SYSTEM)
@@ -135,8 +140,8 @@ def test_addresses_are_never_cut_to_32_bits(request: ProgramRequest, system: Sys
 
 def test_a_threads_number_has_32_bits_on_windows() -> None:
     text = classic_program(REQUESTS["self"], facts("windows"))
-    assert "(uint32_t *)copyin(this->held + owner[pid], 4)" in text
-    assert "(uint64_t *)copyin(this->held + owner[pid], 8)" in classic_program(REQUESTS["self"], facts("macos"))
+    assert "(uint32_t *)copyin(this->held + this->owner, 4)" in text
+    assert "(uint64_t *)copyin(this->held + this->owner, 8)" in classic_program(REQUESTS["self"], facts("macos"))
 
 
 def test_windows_knows_no_descendants() -> None:

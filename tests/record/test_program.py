@@ -86,7 +86,8 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
     text = d_program(request)
     found = list(clauses(text))
     others = [line for line in CLAUSE.sub("", text).splitlines() if line]
-    assert all(line.startswith(("uint64_t ", "this uint64_t ")) for line in others), "only declarations and clauses"
+    declared = re.compile(r"(this )?uint64_t |this int whose;")
+    assert all(declared.match(line) for line in others), "only declarations and clauses"
     assert text.count("{") == text.count("}") == len(found)
     names = {match["probe"] for match in found}
     assert {"dtrace:::BEGIN", "dtrace:::END", f"profile:::profile-{request.frequency_hz}"} <= names
@@ -105,6 +106,25 @@ def test_rules_of_every_program(request: ProgramRequest) -> None:
     assert not narrow & {"this->f", "this->ts", "this->n", "this->k", "this->h", "this->g", "this->pc"}
 
 
+LOOKS = "this->looked != changed || this->whose != pid"
+"""Of the clause that takes from the tables what is known of a process."""
+
+
+@given(REQUESTS)
+def test_what_a_processor_knows_of_a_process_is_what_the_tables_say(request: ProgramRequest) -> None:
+    tables = re.findall(r"^uint64_t (\w+)\[int\];", d_program(request), re.MULTILINE)
+    changes = re.compile(rf"\b({'|'.join(tables)})\[[^]]+\] = [^;]*;")
+    for match in clauses(d_program(request)):
+        body = match["body"]
+        if found := list(changes.finditer(body)):
+            assert "changed = timestamp;" in body[found[-1].end() :], "others look again after the change"
+        if match["predicate"] == LOOKS:
+            assert body.strip().startswith("this->looked = changed;"), "what changes meanwhile is seen later"
+            assert set(re.findall(r"(\w+)\[pid\]", body)) == set(tables)
+        elif match["probe"].startswith("profile:::"):
+            assert "[pid]" not in match[0]
+
+
 @given(REQUESTS)
 def test_only_sampled_processes_are_looked_at(request: ProgramRequest) -> None:
     for match in clauses(d_program(request)):
@@ -116,19 +136,23 @@ def test_only_sampled_processes_are_looked_at(request: ProgramRequest) -> None:
         elif match["probe"].startswith("syscall:"):
             assert f"arg0 == {request.control}"[:-1] in match["predicate"], "nobody else's system calls"
     first, *others = [match for match in clauses(d_program(request)) if match["probe"].startswith("profile:::")]
-    assert (first["predicate"], first["body"].strip()) == (None, "this->on = member[pid];")
+    assert first["predicate"] == LOOKS
+    assert "this->on = member[pid];" in first["body"]
     assert all(match["predicate"].startswith(("this->on", "this->kept == ")) for match in others)
 
 
 @given(REQUESTS)
 def test_clause_local_variables_are_set_before_they_are_read(request: ProgramRequest) -> None:
     """They keep their values from firing to firing, and a clause that is left out sets nothing."""
-    certain = {"this->kept"}  # from the beginning, and for long
+    certain = {"this->kept", "this->looked", "this->whose"}  # from the beginning, and for long
+    if_new: set[str] = set()
     for match in clauses(d_program(request)):
         if not match["probe"].startswith("profile:::"):
             continue
         # What is kept, kept says.
         here = certain | set(re.findall(r"this->[a-z]+_\d+", match["body"]))
+        if "this->new" in (match["predicate"] or ""):
+            here |= if_new
         text = f"{match['predicate'] or ''}\n"
         assert set(re.findall(r"this->\w+", text)) <= here, text
         goes_on = "this->h > 1" in (match["predicate"] or "")
@@ -141,8 +165,10 @@ def test_clause_local_variables_are_set_before_they_are_read(request: ProgramReq
             assert all(re.fullmatch(allowed, name) for name in unset), (unset, statement)
             if target:
                 here.add(target[1])
-        if match["predicate"] in (None, "this->on"):
+        if match["predicate"] in (LOOKS, "this->on"):
             certain = here
+        if "this->new = 1;" in match["body"] or "this->new" in (match["predicate"] or ""):
+            if_new |= here
 
 
 @given(REQUESTS)
@@ -183,7 +209,9 @@ def test_a_stack_is_printed_once_and_a_sample_always(request: ProgramRequest) ->
     if request.kernel:
         assert "this->k == 0" in prints["K"][0]["predicate"]
     if request.walk_steps:
-        assert "!seen[this->h]" in prints["H"][0]["predicate"]
+        assert prints["H"][0]["predicate"] == "this->on && this->new"
+        (finds_new,) = [match for match in clauses(d_program(request)) if "this->new = 1;" in match["body"]]
+        assert finds_new["predicate"] == "this->on && this->h > 1 && !seen[this->h]"
 
 
 @pytest.mark.parametrize("process", [PYTHON_311, PYTHON_315, PythonProcess(pid=1, slot=8, frame=0x7FFF, cframe=0)])

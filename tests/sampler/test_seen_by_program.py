@@ -17,6 +17,7 @@ from sampled import find_python, plain, run
 from dtrace_profiler.errors import TargetError
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.sampling.launch import prepare
+from dtrace_profiler.sampling.target.core import SWITCH_INTERVAL_S
 
 LOOK = """
 import sys
@@ -170,7 +171,7 @@ def test_what_a_program_can_see_of_us(newest_python: str, options: list[str]) ->
     files = set(found["files"]) - set(expected["files"])
     assert len(files) == (1 if expected["files"] else 0)
     assert min(files, default=60) >= 60
-    assert found["switch interval"] in (expected["switch interval"], pytest.approx(0.0005))
+    assert found["switch interval"] in (expected["switch interval"], pytest.approx(SWITCH_INTERVAL_S))
     assert (found["frames"] > expected["frames"]) == bool(options)
 
 

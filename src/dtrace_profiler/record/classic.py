@@ -24,9 +24,9 @@ from dtrace_profiler.record.program import ProgramRequest
 from dtrace_profiler.record.python_walk import (
     HOLDER_FACTS,
     NAME_BYTES,
-    FindThread,
     PythonProcess,
     by_gil_holder,
+    process_facts,
     scratch_bytes,
     walk,
 )
@@ -115,8 +115,8 @@ def _sample(request: ProgramRequest, system: SystemFacts) -> list[str]:
         clause("", "this->h = (uint64_t)0;", "this->fresh = (uint64_t)0;"),
     ]
     if request.walk_steps:
-        find_thread: FindThread = by_gil_holder(system.long_bytes, clause)
-        out += walk(request.walk_steps, find_thread, clause)
+        out.append(clause("", *process_facts(HOLDER_FACTS)))
+        out += walk(request.walk_steps, by_gil_holder(system.long_bytes, clause), clause)
     keys = ["pid", "tid", "this->h"]
     if request.native_frames:
         keys.append(f"ustack({request.native_frames})")

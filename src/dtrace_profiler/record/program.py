@@ -33,6 +33,7 @@ from dtrace_profiler.record.python_walk import (
     ClauseWriter,
     PythonProcess,
     by_thread_pointer,
+    process_facts,
     scratch_bytes,
     walk,
 )
@@ -105,11 +106,16 @@ def _clause(probe: str, predicate: str, *statements: str) -> str:
 
 def _declarations(request: ProgramRequest) -> str:
     # 64 bits everywhere: a plain 0 would make a variable a 32-bit int for the whole program.
-    names = ["member[int]"]
+    names = ["changed", "member[int]"]
     if request.walk_steps:
         names += [f"{name}[int]" for name in (*PYTHON_FACTS, "generation")]
         names.append("seen[uint64_t]")
-    return "".join(f"uint64_t {name};\n" for name in names) + "this uint64_t kept;\n"
+    kept = "this uint64_t kept;\nthis uint64_t looked;\nthis int whose;\n"
+    return "".join(f"uint64_t {name};\n" for name in names) + kept
+
+
+_CHANGED = "changed = timestamp;"
+"""Behind each change of what is known of a process: what processors keep of it is no longer true."""
 
 
 def _begin(request: ProgramRequest) -> str:
@@ -130,6 +136,7 @@ def _begin(request: ProgramRequest) -> str:
             f"codeshape[{process.pid}] = (uint64_t){process.code_shape};",
             f"generation[{process.pid}] = (uint64_t){process.generation};",
         ]
+    statements.append(_CHANGED)
     statements.append('printf("B %d\\n", walltimestamp);')
     return _clause("dtrace:::BEGIN", "", *statements)
 
@@ -140,7 +147,7 @@ def _processes(request: ProgramRequest) -> list[str]:
         _clause(
             "rawtp:sched::sched_process_exec",
             "member[pid]",
-            *(["slot[pid] = 0;", "shape[pid] = 0;", "generation[pid] = 0;"] if request.walk_steps else []),
+            *(["slot[pid] = 0;", "shape[pid] = 0;", "generation[pid] = 0;", _CHANGED] if request.walk_steps else []),
             'printf("X %d %d\\n", walltimestamp, pid);',
         ),
         _clause(
@@ -165,6 +172,7 @@ def _processes(request: ProgramRequest) -> list[str]:
                 f"member[pid] && {child} != pid",
                 f"member[{child}] = 1;",
                 *(inherit if request.walk_steps else []),
+                _CHANGED,
                 f'printf("F %d %d %d\\n", walltimestamp, pid, {child});',
             )
         )
@@ -173,7 +181,7 @@ def _processes(request: ProgramRequest) -> list[str]:
         facts = ("member", *PYTHON_FACTS, "generation") if request.walk_steps else ("member",)
         free = "rawtp:sched::sched_process_free"
         out.append(_clause(free, "", f"{gone} = ((struct task_struct *)arg0)->pid;"))
-        out.append(_clause(free, f"member[{gone}]", *(f"{name}[{gone}] = 0;" for name in facts)))
+        out.append(_clause(free, f"member[{gone}]", *(f"{name}[{gone}] = 0;" for name in facts), _CHANGED))
     if request.control:
         # What record.control says: four options of prctl that do not exist, from `control` on.
         prctl = "syscall::prctl:entry"
@@ -185,6 +193,7 @@ def _processes(request: ProgramRequest) -> list[str]:
                     "generation[(int)arg1] = arg2;",
                     "codetype[(int)arg1] = arg3;",
                     "codeshape[(int)arg1] = arg4;",
+                    _CHANGED,
                 ),
                 _clause(
                     prctl,
@@ -192,9 +201,10 @@ def _processes(request: ProgramRequest) -> list[str]:
                     "current[(int)arg1] = arg3;",
                     "shape[(int)arg1] = arg4 & 0xffffffff;",
                     "slot[(int)arg1] = arg2;",
+                    _CHANGED,
                 ),
             ]
-        out.append(_clause(prctl, f"arg0 == {request.control + 2}", "member[(int)arg1] = 1;"))
+        out.append(_clause(prctl, f"arg0 == {request.control + 2}", "member[(int)arg1] = 1;", _CHANGED))
         # A signal would do, but one that comes while dtrace waits for room in its output makes it print what it has
         # printed again, or leave out the rest.
         out.append(_clause(prctl, _is_told(request, "!arg2"), "exit(0);"))
@@ -215,8 +225,16 @@ def _sample(request: ProgramRequest) -> list[str]:
 
     pc = PROGRAM_COUNTER.get(request.machine)
     out = [
-        # Each look into a table takes 0.2 us, and on a processor where others run nothing else is done.
-        _clause(probe, "", "this->on = member[pid];"),
+        # Each look into a table takes 0.4 us, since its key is as long as the longest of all tables' keys, a native
+        # stack. So a processor keeps what it knows of a process until another runs there, or a table has changed.
+        _clause(
+            probe,
+            "this->looked != changed || this->whose != pid",
+            "this->looked = changed;",  # before the looks: what changes meanwhile is looked for again
+            "this->whose = pid;",
+            "this->on = member[pid];",
+            *(process_facts(PYTHON_FACTS) if request.walk_steps else []),
+        ),
         # Clause-local variables keep their values from firing to firing: set each before its use.
         clause(
             "",
@@ -231,8 +249,8 @@ def _sample(request: ProgramRequest) -> list[str]:
     ]
     if request.walk_steps:
         pointers = linux.FACTS.thread_pointers
-        find_thread = by_thread_pointer(pointers.get(request.machine, pointers["x86_64"]), clause)
-        out += walk(request.walk_steps, find_thread, clause)
+        pointer = pointers.get(request.machine, pointers["x86_64"])
+        out += walk(request.walk_steps, by_thread_pointer(pointer, clause), clause)
     if request.native_frames:
         stack = f"ustack({request.native_frames})"
         whole = "!(this->shape >> 15 & 1)" if request.walk_steps else ""

@@ -82,19 +82,21 @@ def _word(address: str) -> str:
     return f"*(uint64_t *)copyin({address}, 8)"
 
 
-@dataclass(frozen=True, slots=True)
-class FindThread:
-    """Clauses that leave the sampled thread's PyThreadState in this->ts, and 1 in this->h where that can't be read.
+def process_facts(names: Sequence[str]) -> list[str]:
+    """Statements that take what the walk needs from the program's tables, for the process that is sampled."""
+    return [
+        *(f"this->{name} = {name}[pid];" for name in (*names, "generation")),
+        # CPython 3.11 has code and previous at other places: words 4 and 6 of a frame instead of 0 and 1.
+        "this->ic = this->shape >> 31 ? 4 : 0;",
+        "this->ip = this->shape >> 31 ? 6 : 1;",
+    ]
 
-    They find in this->at what the program's table `table` has of the process.
+
+def walk(steps: int, find_thread: Sequence[str], clause: ClauseWriter) -> list[str]:
+    """Clauses that leave in this->h the hash of the Python stack, and print it when it is new.
+
+    `process_facts` come before them. `find_thread`: clauses of `by_thread_pointer` or `by_gil_holder`.
     """
-
-    table: str
-    clauses: Sequence[str]
-
-
-def walk(steps: int, find_thread: FindThread, clause: ClauseWriter) -> list[str]:
-    """Clauses that leave in this->h the hash of the Python stack, and print it when it is new."""
     starts = range(0, steps, FRAMES_A_CLAUSE)
     out = [
         clause(
@@ -104,14 +106,10 @@ def walk(steps: int, find_thread: FindThread, clause: ClauseWriter) -> list[str]
             "this->g = (uint64_t)0;",
             "this->cf = (uint64_t)0;",
             "this->entered = (uint64_t)0;",
-            f"this->at = {find_thread.table}[pid];",
-            "this->shape = shape[pid];",
-            # CPython 3.11 has code and previous at other places: words 4 and 6 of a frame instead of 0 and 1.
-            "this->ic = this->shape >> 31 ? 4 : 0;",
-            "this->ip = this->shape >> 31 ? 6 : 1;",
+            "this->new = (uint64_t)0;",
             *(f"this->c{start} = (uint64_t)0;" for start in starts),
         ),
-        *find_thread.clauses,
+        *find_thread,
         clause(
             "this->ts",
             "this->h = 1;",
@@ -119,7 +117,7 @@ def walk(steps: int, find_thread: FindThread, clause: ClauseWriter) -> list[str]
             "this->h = this->f ? 1 : 0;",
         ),
         *_c_frame(clause),
-        clause("this->f && generation[pid]", f"this->g = {_word('generation[pid]')};"),
+        clause("this->f && this->generation", f"this->g = {_word('this->generation')};"),
     ]
     for start in starts:
         stop = min(start + FRAMES_A_CLAUSE, steps)
@@ -149,7 +147,7 @@ def walk(steps: int, find_thread: FindThread, clause: ClauseWriter) -> list[str]
     out += _names(min(steps, NAMED_FRAMES), clause)
     out.append(
         clause(
-            "this->h > 1 && !seen[this->h]",
+            "this->new",
             "seen[this->h] = 1;",
             "this->fresh = 1;",
             f'printf("H %x %d %x %x{" %x:%x" * steps}\\n", this->h, pid, this->g, this->f, {frames});',
@@ -158,33 +156,39 @@ def walk(steps: int, find_thread: FindThread, clause: ClauseWriter) -> list[str]
     return out
 
 
-def by_thread_pointer(pointer: str, clause: ClauseWriter) -> FindThread:
-    """Every thread keeps its state at a fixed distance from its thread pointer, a D expression."""
-    lasting = clause("this->at", "this->h = 1;", f"this->ts = {_word(f'{pointer} + this->at')};", "this->h = 0;")
-    # Exact where a thread switches interpreters; 0 while the thread is detached.
-    current = clause(
-        "this->at && current[pid]",
-        f"this->f = {_word(f'{pointer} + current[pid]')};",
-        "this->ts = this->f ? this->f : this->ts;",
-        "this->f = 0;",
-    )
-    return FindThread("slot", [lasting, current])
+def by_thread_pointer(pointer: str, clause: ClauseWriter) -> list[str]:
+    """Clauses that leave the sampled thread's PyThreadState in this->ts, and 1 in this->h where that can't be read.
+
+    Every thread keeps its state at a fixed distance from its thread pointer, a D expression. Needs `PYTHON_FACTS`.
+    """
+    return [
+        clause("this->slot", "this->h = 1;", f"this->ts = {_word(f'{pointer} + this->slot')};", "this->h = 0;"),
+        # Exact where a thread switches interpreters; 0 while the thread is detached.
+        clause(
+            "this->slot && this->current",
+            f"this->f = {_word(f'{pointer} + this->current')};",
+            "this->ts = this->f ? this->f : this->ts;",
+            "this->f = 0;",
+        ),
+    ]
 
 
-def by_gil_holder(long_bytes: int, clause: ClauseWriter) -> FindThread:
-    """The thread that took the GIL last, if it is the one that is sampled: one that computes without it is not seen.
+def by_gil_holder(long_bytes: int, clause: ClauseWriter) -> list[str]:
+    """As `by_thread_pointer`, for the thread that took the GIL last, if it is the one that is sampled: one that
+    computes without it is not seen. Needs `HOLDER_FACTS`.
 
     The state may be that of a thread that has ended, and no longer be there: then it is not the sampled one's.
     """
     number = {8: "uint64_t", 4: "uint32_t"}[long_bytes]
-    nobody = clause("", "this->held = (uint64_t)0;")
-    holder = clause("this->at", "this->h = 1;", f"this->held = {_word('this->at')};", "this->h = 0;")
-    is_this = clause(
-        "this->held",
-        f"this->owner = (uint64_t)*({number} *)copyin(this->held + owner[pid], {long_bytes});",
-        "this->ts = this->owner == (uint64_t)tid ? this->held : (uint64_t)0;",
-    )
-    return FindThread("holder", [nobody, holder, is_this])
+    return [
+        clause("", "this->held = (uint64_t)0;"),
+        clause("this->holder", "this->h = 1;", f"this->held = {_word('this->holder')};", "this->h = 0;"),
+        clause(
+            "this->held",
+            f"this->number = (uint64_t)*({number} *)copyin(this->held + this->owner, {long_bytes});",
+            "this->ts = this->number == (uint64_t)tid ? this->held : (uint64_t)0;",
+        ),
+    ]
 
 
 def _c_frame(clause: ClauseWriter) -> list[str]:
@@ -194,7 +198,7 @@ def _c_frame(clause: ClauseWriter) -> list[str]:
     over from earlier there. Then the frame of the loop before is the one that still runs.
     """
     current = "(this->shape >> 16 & 0x7fff) - 1"
-    kind = "(codeshape[pid] >> 40 & 0xff)"
+    kind = "(this->codeshape >> 40 & 0xff)"
     return [
         clause(
             "this->f && (this->shape >> 16 & 0x7fff)",
@@ -205,10 +209,10 @@ def _c_frame(clause: ClauseWriter) -> list[str]:
         clause(
             "this->cf && this->f",
             f"this->p = (uint64_t *)copyin(this->f, {FRAME_BYTES});",
-            f"this->entered = {_word(f'this->p[this->ic] + {kind}')} == codetype[pid];",
+            f"this->entered = {_word(f'this->p[this->ic] + {kind}')} == this->codetype;",
         ),
         clause(
-            "this->cf && this->f && !this->entered && codetype[pid]",
+            "this->cf && this->f && !this->entered && this->codetype",
             f"this->cf = {_word(f'this->cf + {current} + 8')};",
             f"this->f = {_word(f'this->cf + {current}')};",
             "this->h = this->f ? 1 : 0;",
@@ -221,18 +225,12 @@ def _names(count: int, clause: ClauseWriter) -> list[str]:
     fact = [f"(this->codeshape >> {bits} & 0xff)" for bits in range(0, 48, 8)]
     out = [
         clause(
-            "",
-            "this->codetype = (uint64_t)0;",
-            "this->codeshape = (uint64_t)0;",
+            "this->h > 1 && !seen[this->h]",
+            "this->new = 1;",
             *(f"this->y{index} = (uint64_t)0;" for index in range(count)),
         ),
         clause(
-            "this->h > 1 && !seen[this->h]",
-            "this->codetype = codetype[pid];",
-            "this->codeshape = codeshape[pid];",
-        ),
-        clause(
-            "this->codetype",
+            "this->new && this->codetype",
             *(
                 f"this->y{index} = this->c{index} ? {_word(f'{_code(index)} + {fact[5]}')} : 0;"
                 for index in range(count)
@@ -242,7 +240,7 @@ def _names(count: int, clause: ClauseWriter) -> list[str]:
     for index in range(count):
         out.append(
             clause(
-                f"this->codetype && this->y{index} == this->codetype",
+                f"this->new && this->codetype && this->y{index} == this->codetype",
                 f"this->name = {_word(f'{_code(index)} + {fact[0]}')};",
                 f"this->file = {_word(f'{_code(index)} + {fact[1]}')};",
                 f'printf("L %x {index} %d %x %x %s\\t%s\\n", this->h,'

@@ -207,7 +207,7 @@ class AddressSpace:
         return None
 
     def last_seen_ns(self, mapping: Mapping) -> int:
-        """When this mapping's file was last seen mapped (UNIX epoch), which held its inode; 0 where that isn't known."""
+        """When this mapping's file was last seen mapped (UNIX epoch), so that its inode was its own; 0: not known."""
         file = mapping.device, mapping.inode
         if any((other.device, other.inode) == file for other in self._mappings):
             return self._read_ns

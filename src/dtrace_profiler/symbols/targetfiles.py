@@ -1,8 +1,8 @@
 """The files of a process as that process sees them: in a chroot, in a container, and deleted ones.
 
 A path from `/proc/PID/maps` is only a hint. Another file can lie there by now, or the path belongs to another mount
-namespace. So every file is compared with the device and inode number of the mapping before it is believed. The number of
-a file that is gone is soon given to another: one that was made or changed its name since is not believed either.
+namespace. So every file is compared with the device and inode number of the mapping before it is believed. The number
+of a file that is gone is soon given to another: one that was made or changed its name since is not believed either.
 """
 
 from __future__ import annotations

@@ -4,14 +4,18 @@
 #pragma D option switchrate=0
 #pragma D option statusrate=1us
 #pragma D option ustackframes=127
+uint64_t changed;
 uint64_t member[int];
 this uint64_t kept;
+this uint64_t looked;
+this int whose;
 
 dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
   natives[ustack(127)] = (uint64_t)0;
+  changed = timestamp;
   printf("B %d\n", walltimestamp);
 }
 
@@ -31,6 +35,7 @@ syscall::prctl:entry
 /arg0 == 1073746486/
 {
   member[(int)arg1] = 1;
+  changed = timestamp;
 }
 
 syscall::prctl:entry
@@ -40,7 +45,10 @@ syscall::prctl:entry
 }
 
 profile:::profile-997
+/this->looked != changed || this->whose != pid/
 {
+  this->looked = changed;
+  this->whose = pid;
   this->on = member[pid];
 }
 

@@ -4,8 +4,11 @@
 #pragma D option switchrate=0
 #pragma D option statusrate=1us
 #pragma D option ustackframes=127
+uint64_t changed;
 uint64_t member[int];
 this uint64_t kept;
+this uint64_t looked;
+this int whose;
 
 dtrace:::BEGIN
 {
@@ -13,6 +16,7 @@ dtrace:::BEGIN
   member[42] = 1;
   member[43] = 1;
   natives[ustack(127)] = (uint64_t)0;
+  changed = timestamp;
   printf("B %d\n", walltimestamp);
 }
 
@@ -38,6 +42,7 @@ rawtp:sched::sched_process_fork
 /member[pid] && this->child != pid/
 {
   member[this->child] = 1;
+  changed = timestamp;
   printf("F %d %d %d\n", walltimestamp, pid, this->child);
 }
 
@@ -50,12 +55,14 @@ rawtp:sched::sched_process_free
 /member[this->gone]/
 {
   member[this->gone] = 0;
+  changed = timestamp;
 }
 
 syscall::prctl:entry
 /arg0 == 1073746486/
 {
   member[(int)arg1] = 1;
+  changed = timestamp;
 }
 
 syscall::prctl:entry
@@ -65,7 +72,10 @@ syscall::prctl:entry
 }
 
 profile:::profile-99
+/this->looked != changed || this->whose != pid/
 {
+  this->looked = changed;
+  this->whose = pid;
   this->on = member[pid];
 }
 

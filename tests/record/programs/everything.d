@@ -7,6 +7,7 @@
 #pragma D option strsize=192
 #pragma D option ustackframes=127
 #pragma D option stackframes=127
+uint64_t changed;
 uint64_t member[int];
 uint64_t slot[int];
 uint64_t current[int];
@@ -16,6 +17,8 @@ uint64_t codeshape[int];
 uint64_t generation[int];
 uint64_t seen[uint64_t];
 this uint64_t kept;
+this uint64_t looked;
+this int whose;
 
 dtrace:::BEGIN
 {
@@ -29,6 +32,7 @@ dtrace:::BEGIN
   codetype[42] = (uint64_t)0;
   codeshape[42] = (uint64_t)0;
   generation[42] = (uint64_t)0;
+  changed = timestamp;
   printf("B %d\n", walltimestamp);
 }
 
@@ -38,6 +42,7 @@ rawtp:sched::sched_process_exec
   slot[pid] = 0;
   shape[pid] = 0;
   generation[pid] = 0;
+  changed = timestamp;
   printf("X %d %d\n", walltimestamp, pid);
 }
 
@@ -63,6 +68,7 @@ rawtp:sched::sched_process_fork
   codetype[this->child] = codetype[pid];
   codeshape[this->child] = codeshape[pid];
   generation[this->child] = generation[pid];
+  changed = timestamp;
   printf("F %d %d %d\n", walltimestamp, pid, this->child);
 }
 
@@ -81,6 +87,7 @@ rawtp:sched::sched_process_free
   codetype[this->gone] = 0;
   codeshape[this->gone] = 0;
   generation[this->gone] = 0;
+  changed = timestamp;
 }
 
 syscall::prctl:entry
@@ -89,6 +96,7 @@ syscall::prctl:entry
   generation[(int)arg1] = arg2;
   codetype[(int)arg1] = arg3;
   codeshape[(int)arg1] = arg4;
+  changed = timestamp;
 }
 
 syscall::prctl:entry
@@ -97,12 +105,14 @@ syscall::prctl:entry
   current[(int)arg1] = arg3;
   shape[(int)arg1] = arg4 & 0xffffffff;
   slot[(int)arg1] = arg2;
+  changed = timestamp;
 }
 
 syscall::prctl:entry
 /arg0 == 1073746486/
 {
   member[(int)arg1] = 1;
+  changed = timestamp;
 }
 
 syscall::prctl:entry
@@ -112,8 +122,19 @@ syscall::prctl:entry
 }
 
 profile:::profile-99
+/this->looked != changed || this->whose != pid/
 {
+  this->looked = changed;
+  this->whose = pid;
   this->on = member[pid];
+  this->slot = slot[pid];
+  this->current = current[pid];
+  this->shape = shape[pid];
+  this->codetype = codetype[pid];
+  this->codeshape = codeshape[pid];
+  this->generation = generation[pid];
+  this->ic = this->shape >> 31 ? 4 : 0;
+  this->ip = this->shape >> 31 ? 6 : 1;
 }
 
 profile:::profile-99
@@ -136,26 +157,23 @@ profile:::profile-99
   this->g = (uint64_t)0;
   this->cf = (uint64_t)0;
   this->entered = (uint64_t)0;
-  this->at = slot[pid];
-  this->shape = shape[pid];
-  this->ic = this->shape >> 31 ? 4 : 0;
-  this->ip = this->shape >> 31 ? 6 : 1;
+  this->new = (uint64_t)0;
   this->c0 = (uint64_t)0;
   this->c25 = (uint64_t)0;
 }
 
 profile:::profile-99
-/this->on && this->at/
+/this->on && this->slot/
 {
   this->h = 1;
-  this->ts = *(uint64_t *)copyin(curthread->thread.fsbase + this->at, 8);
+  this->ts = *(uint64_t *)copyin(curthread->thread.fsbase + this->slot, 8);
   this->h = 0;
 }
 
 profile:::profile-99
-/this->on && this->at && current[pid]/
+/this->on && this->slot && this->current/
 {
-  this->f = *(uint64_t *)copyin(curthread->thread.fsbase + current[pid], 8);
+  this->f = *(uint64_t *)copyin(curthread->thread.fsbase + this->current, 8);
   this->ts = this->f ? this->f : this->ts;
   this->f = 0;
 }
@@ -180,11 +198,11 @@ profile:::profile-99
 /this->on && this->cf && this->f/
 {
   this->p = (uint64_t *)copyin(this->f, 64);
-  this->entered = *(uint64_t *)copyin(this->p[this->ic] + (codeshape[pid] >> 40 & 0xff), 8) == codetype[pid];
+  this->entered = *(uint64_t *)copyin(this->p[this->ic] + (this->codeshape >> 40 & 0xff), 8) == this->codetype;
 }
 
 profile:::profile-99
-/this->on && this->cf && this->f && !this->entered && codetype[pid]/
+/this->on && this->cf && this->f && !this->entered && this->codetype/
 {
   this->cf = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1 + 8, 8);
   this->f = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1, 8);
@@ -192,9 +210,9 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->f && generation[pid]/
+/this->on && this->f && this->generation/
 {
-  this->g = *(uint64_t *)copyin(generation[pid], 8);
+  this->g = *(uint64_t *)copyin(this->generation, 8);
 }
 
 profile:::profile-99
@@ -301,10 +319,9 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on/
+/this->on && this->h > 1 && !seen[this->h]/
 {
-  this->codetype = (uint64_t)0;
-  this->codeshape = (uint64_t)0;
+  this->new = 1;
   this->y0 = (uint64_t)0;
   this->y1 = (uint64_t)0;
   this->y2 = (uint64_t)0;
@@ -316,14 +333,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->h > 1 && !seen[this->h]/
-{
-  this->codetype = codetype[pid];
-  this->codeshape = codeshape[pid];
-}
-
-profile:::profile-99
-/this->on && this->codetype/
+/this->on && this->new && this->codetype/
 {
   this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
   this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
@@ -336,7 +346,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y0 == this->codetype/
+/this->on && this->new && this->codetype && this->y0 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -344,7 +354,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y1 == this->codetype/
+/this->on && this->new && this->codetype && this->y1 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -352,7 +362,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y2 == this->codetype/
+/this->on && this->new && this->codetype && this->y2 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -360,7 +370,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y3 == this->codetype/
+/this->on && this->new && this->codetype && this->y3 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c3 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -368,7 +378,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y4 == this->codetype/
+/this->on && this->new && this->codetype && this->y4 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c4 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -376,7 +386,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y5 == this->codetype/
+/this->on && this->new && this->codetype && this->y5 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c5 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -384,7 +394,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y6 == this->codetype/
+/this->on && this->new && this->codetype && this->y6 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c6 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -392,7 +402,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y7 == this->codetype/
+/this->on && this->new && this->codetype && this->y7 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c7 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -400,7 +410,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->h > 1 && !seen[this->h]/
+/this->on && this->new/
 {
   seen[this->h] = 1;
   this->fresh = 1;

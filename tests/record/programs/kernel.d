@@ -5,8 +5,11 @@
 #pragma D option statusrate=1us
 #pragma D option ustackframes=16
 #pragma D option stackframes=127
+uint64_t changed;
 uint64_t member[int];
 this uint64_t kept;
+this uint64_t looked;
+this int whose;
 
 dtrace:::BEGIN
 {
@@ -14,6 +17,7 @@ dtrace:::BEGIN
   member[42] = 1;
   natives[ustack(16)] = (uint64_t)0;
   kernels[stack(127)] = (uint64_t)0;
+  changed = timestamp;
   printf("B %d\n", walltimestamp);
 }
 
@@ -30,7 +34,10 @@ rawtp:sched::sched_process_exit
 }
 
 profile:::profile-4999
+/this->looked != changed || this->whose != pid/
 {
+  this->looked = changed;
+  this->whose = pid;
   this->on = member[pid];
 }
 

@@ -3,13 +3,17 @@
 #pragma D option dynvarsize=32m
 #pragma D option switchrate=0
 #pragma D option statusrate=1us
+uint64_t changed;
 uint64_t member[int];
 this uint64_t kept;
+this uint64_t looked;
+this int whose;
 
 dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
+  changed = timestamp;
   printf("B %d\n", walltimestamp);
 }
 
@@ -26,7 +30,10 @@ rawtp:sched::sched_process_exit
 }
 
 profile:::profile-1
+/this->looked != changed || this->whose != pid/
 {
+  this->looked = changed;
+  this->whose = pid;
   this->on = member[pid];
 }
 

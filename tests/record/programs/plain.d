@@ -4,14 +4,18 @@
 #pragma D option switchrate=0
 #pragma D option statusrate=1us
 #pragma D option ustackframes=127
+uint64_t changed;
 uint64_t member[int];
 this uint64_t kept;
+this uint64_t looked;
+this int whose;
 
 dtrace:::BEGIN
 {
   setopt("procfspath", "/nonexistent");
   member[42] = 1;
   natives[ustack(127)] = (uint64_t)0;
+  changed = timestamp;
   printf("B %d\n", walltimestamp);
 }
 
@@ -28,7 +32,10 @@ rawtp:sched::sched_process_exit
 }
 
 profile:::profile-99
+/this->looked != changed || this->whose != pid/
 {
+  this->looked = changed;
+  this->whose = pid;
   this->on = member[pid];
 }
 

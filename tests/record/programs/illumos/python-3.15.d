@@ -40,15 +40,25 @@ profile:::profile-99
 profile:::profile-99
 /this->on/
 {
+  this->holder = holder[pid];
+  this->owner = owner[pid];
+  this->shape = shape[pid];
+  this->codetype = codetype[pid];
+  this->codeshape = codeshape[pid];
+  this->generation = generation[pid];
+  this->ic = this->shape >> 31 ? 4 : 0;
+  this->ip = this->shape >> 31 ? 6 : 1;
+}
+
+profile:::profile-99
+/this->on/
+{
   this->f = (uint64_t)0;
   this->ts = (uint64_t)0;
   this->g = (uint64_t)0;
   this->cf = (uint64_t)0;
   this->entered = (uint64_t)0;
-  this->at = holder[pid];
-  this->shape = shape[pid];
-  this->ic = this->shape >> 31 ? 4 : 0;
-  this->ip = this->shape >> 31 ? 6 : 1;
+  this->new = (uint64_t)0;
   this->c0 = (uint64_t)0;
 }
 
@@ -59,18 +69,18 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->at/
+/this->on && this->holder/
 {
   this->h = 1;
-  this->held = *(uint64_t *)copyin(this->at, 8);
+  this->held = *(uint64_t *)copyin(this->holder, 8);
   this->h = 0;
 }
 
 profile:::profile-99
 /this->on && this->held/
 {
-  this->owner = (uint64_t)*(uint64_t *)copyin(this->held + owner[pid], 8);
-  this->ts = this->owner == (uint64_t)tid ? this->held : (uint64_t)0;
+  this->number = (uint64_t)*(uint64_t *)copyin(this->held + this->owner, 8);
+  this->ts = this->number == (uint64_t)tid ? this->held : (uint64_t)0;
 }
 
 profile:::profile-99
@@ -93,11 +103,11 @@ profile:::profile-99
 /this->on && this->cf && this->f/
 {
   this->p = (uint64_t *)copyin(this->f, 64);
-  this->entered = *(uint64_t *)copyin(this->p[this->ic] + (codeshape[pid] >> 40 & 0xff), 8) == codetype[pid];
+  this->entered = *(uint64_t *)copyin(this->p[this->ic] + (this->codeshape >> 40 & 0xff), 8) == this->codetype;
 }
 
 profile:::profile-99
-/this->on && this->cf && this->f && !this->entered && codetype[pid]/
+/this->on && this->cf && this->f && !this->entered && this->codetype/
 {
   this->cf = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1 + 8, 8);
   this->f = *(uint64_t *)copyin(this->cf + (this->shape >> 16 & 0x7fff) - 1, 8);
@@ -105,9 +115,9 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->f && generation[pid]/
+/this->on && this->f && this->generation/
 {
-  this->g = *(uint64_t *)copyin(generation[pid], 8);
+  this->g = *(uint64_t *)copyin(this->generation, 8);
 }
 
 profile:::profile-99
@@ -133,24 +143,16 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on/
+/this->on && this->h > 1 && !seen[this->h]/
 {
-  this->codetype = (uint64_t)0;
-  this->codeshape = (uint64_t)0;
+  this->new = 1;
   this->y0 = (uint64_t)0;
   this->y1 = (uint64_t)0;
   this->y2 = (uint64_t)0;
 }
 
 profile:::profile-99
-/this->on && this->h > 1 && !seen[this->h]/
-{
-  this->codetype = codetype[pid];
-  this->codeshape = codeshape[pid];
-}
-
-profile:::profile-99
-/this->on && this->codetype/
+/this->on && this->new && this->codetype/
 {
   this->y0 = this->c0 ? *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
   this->y1 = this->c1 ? *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 40 & 0xff), 8) : 0;
@@ -158,7 +160,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y0 == this->codetype/
+/this->on && this->new && this->codetype && this->y0 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c0 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -166,7 +168,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y1 == this->codetype/
+/this->on && this->new && this->codetype && this->y1 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c1 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -174,7 +176,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->codetype && this->y2 == this->codetype/
+/this->on && this->new && this->codetype && this->y2 == this->codetype/
 {
   this->name = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 0 & 0xff), 8);
   this->file = *(uint64_t *)copyin((this->c2 & ~(uint64_t)3) + (this->codeshape >> 8 & 0xff), 8);
@@ -182,7 +184,7 @@ profile:::profile-99
 }
 
 profile:::profile-99
-/this->on && this->h > 1 && !seen[this->h]/
+/this->on && this->new/
 {
   seen[this->h] = 1;
   this->fresh = 1;
