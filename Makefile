@@ -8,13 +8,14 @@ BENCHMARKS ?=
 SECONDS ?= 600
 TARGETS ?=
 
-.PHONY: help demo test lint bench fuzz clean
+.PHONY: help demo test lint bench fuzz docs clean
 help:
 	@echo "make demo    profile a bundled program and draw its flame graph"
 	@echo "make test    run all tests"
 	@echo "make lint    check style, types and the layers of the code"
 	@echo "make bench   measure: overhead, start-up, parsing, drawing"
 	@echo "make fuzz    read changed files and output for ten minutes, looking for what breaks"
+	@echo "make docs    build the documentation site, and check its links"
 	@echo "make clean   remove what these have made"
 
 demo:
@@ -37,7 +38,11 @@ fuzz:
 	@scripts/setup test
 	@.venv/bin/python -m fuzz --seconds $(SECONDS) $(TARGETS)
 
+docs:
+	@scripts/setup docs
+	@scripts/docs
+
 clean:
-	rm -rf .venv .viewers demo artifacts build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .cache .viewers demo artifacts build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

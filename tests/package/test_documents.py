@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from document_blocks import BLOCKS, DOCUMENTS, ROOT
+from document_commands import commands_in_help, our_commands, type_it
 
-from dtrace_profiler.cli.commands import cli
 from dtrace_profiler.errors import CommandNotStarted, DTraceProfilerError
 from dtrace_profiler.record import messages
 from dtrace_profiler.record.message_table import MESSAGES
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 MODULES = sorted((ROOT / "src" / "dtrace_profiler").rglob("*.py"))
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -40,34 +38,21 @@ def test_documents_that_the_code_names_exist() -> None:
     assert [document for document in sorted(named) if not (ROOT / document).exists()] == []
 
 
-def commands_in(path: Path) -> list[str]:
-    """Lines of code blocks that call our command, continued lines joined."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    words = ("dtrace-profiler ", "sudo dtrace-profiler ", ".venv/bin/dtrace-profiler ")
-    return [line.strip() for line in lines if line.strip().startswith(words)]
+COMMANDS = sorted({words for block in BLOCKS for words in our_commands(block.code)} | set(commands_in_help()))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_commands_in_the_documents_can_be_typed(words: tuple[str, ...]) -> None:
+    """The command line's own parser takes each, values included. Files and processes need not be."""
+    type_it(words)
 
 
 @pytest.mark.parametrize(
-    "line", sorted({line for path in DOCUMENTS if path.name != "CHANGELOG.md" for line in commands_in(path)})
+    "line", ["attach nobody", "attach 1 --no-such-option", "run -d soon -- x", "convert a", "look"]
 )
-def test_commands_in_the_documents_can_be_typed(line: str) -> None:
-    """Each names a command and options that there are. Files and processes need not be."""
-    words = shlex.split(line.split("  #")[0])
-    words = words[[word.endswith("dtrace-profiler") for word in words].index(True) + 1 :]
-    if words[0].startswith("-"):
-        assert words[0] in ("--help", "--version")
-        return
-    command = cli.get_command(click.Context(cli), words[0])
-    assert command is not None, f"there is no command {words[0]!r}"
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    options |= {"--help"}
-    arguments = words[1 : words.index("--")] if "--" in words else words[1:]
-    for word in arguments:
-        if word.startswith("--"):
-            assert word.split("=")[0] in options
-        elif word.startswith("-") and word != "-":
-            assert word[:2] in options
+def test_a_command_that_can_not_be_typed_is_noticed(line: str) -> None:
+    with pytest.raises(click.UsageError):
+        type_it(tuple(line.split()))
 
 
 def test_the_command_table_of_errors_is_complete() -> None:
@@ -97,7 +82,7 @@ def test_the_table_of_losses_is_complete() -> None:
 
 def test_make_lists_what_can_be_typed() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("demo", "test", "lint", "bench", "fuzz", "clean"):
+    for target in ("demo", "test", "lint", "bench", "fuzz", "docs", "clean"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
         assert f'"make {target}' in makefile
 
