@@ -89,7 +89,9 @@ def test_shares_of_python_functions(python: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_shares_of_native_functions_by_dtraces_own_names(tmp_path: Path) -> None:
     program = compiled(tmp_path, "burn", BURN_C)
+    begun_ns = time.time_ns()
     profile, said = run([program, "10"], 997, classic=True)
+    ended_ns = time.time_ns()
     words = next(line.split() for line in said.splitlines() if line.startswith("truth"))
     *spent, total = map(float, words[1:])
     samples = list(profile.samples())
@@ -106,9 +108,10 @@ def test_shares_of_native_functions_by_dtraces_own_names(tmp_path: Path) -> None
     assert count > 0.95 * 997 * total
     assert "main" in {frame.function_name for sample in samples for frame in sample.stack_frames}
     assert all(frame.kind is not FrameKind.PYTHON for sample in samples for frame in sample.stack_frames)
-    # True to a tick of the printing, in order, within the run.
-    times = [sample.timestamp_ns for sample in sorted(samples, key=lambda sample: sample.timestamp_ns)]
-    assert times[-1] - times[0] == pytest.approx(total * 1e9, rel=0.3)
+    # True to a tick of the printing, within the run, which takes as long as its CPU time or longer.
+    times = [sample.timestamp_ns for sample in samples]
+    assert begun_ns <= min(times) <= max(times) <= ended_ns
+    assert max(times) - min(times) >= 0.9 * total * 1e9
 
 
 @pytest.mark.parametrize("python", [INTERPRETERS[name] for name in _TRIED[:1]], ids=_TRIED[:1])
