@@ -1,4 +1,4 @@
-"""When a budget counts as exceeded: no more often by chance than is promised, and with as few samples as that allows."""
+"""When a budget counts as exceeded: no more often by chance than is promised, with as few samples as that allows."""
 
 from __future__ import annotations
 

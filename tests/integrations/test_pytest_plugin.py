@@ -1,5 +1,5 @@
-"""The pytest plugin in the real pytest: a run's files and words, tests apart, budgets, xdist; and that it costs nothing
-where it isn't asked for."""
+"""The pytest plugin in the real pytest: a run's files and words, tests apart, budgets, xdist; and that little is
+loaded where it isn't asked for."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,9 +41,9 @@ def test_parts_that_leave_out_no_time_are_the_whole(
 ) -> None:
     profile = profile_at(rows)
     bounds = [0, *sorted(cuts), 101]
-    parts = split_by_time(profile, list(zip(bounds, bounds[1:], strict=False)))
+    parts = split_by_time(profile, list(pairwise(bounds)))
     assert sum((contents(part) for part in parts), Counter()) == contents(profile)
-    for part, begin, end in zip(parts, bounds, bounds[1:], strict=False):
+    for part, begin, end in zip(parts, bounds[:-1], bounds[1:], strict=True):
         assert all(begin <= time < end for time in part.timestamp_ns)
         assert all(parent < node for node, parent in enumerate(part.parent))
         assert len(set(zip(part.parent, part.frame, strict=True))) == len(part.parent)

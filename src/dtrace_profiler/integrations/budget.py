@@ -1,9 +1,9 @@
 """A CPU budget of a test: what it allows, and whether a profile surely exceeds it.
 
-A share that was sampled is not the share: of n samples the number that fall into a function spreads as a binomial does.
-So a budget counts as exceeded only where a function whose true share is the limit itself would show as many samples as
-were seen in less than one run of a thousand (exact one-sided binomial test). A budget of CPU seconds without a function
-is measured, not sampled. docs/pytest.md has the assumptions.
+A share that was sampled is not the share: of n samples the number that fall into a function spreads as a binomial
+does. So a budget counts as exceeded only where a function whose true share is the limit itself would show as many
+samples as were seen in less than one run of a thousand (exact one-sided binomial test). A budget of CPU seconds
+without a function is measured, not sampled. docs/pytest.md has the assumptions.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def budget_of(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Budget:
     if share is not None and (not _is_number(share) or not 0 <= share < 1):
         raise UsageError(f"profile_budget's share {share!r} is out of range: 0 to below 1, as in 0.3 for 30 %.")
     if share is not None and function is None:
-        raise UsageError(
-            "profile_budget's share is that of a function: name it, as in profile_budget('f', share=0.3)."
-        )
+        raise UsageError("profile_budget's share is of a function: name it, as in profile_budget('f', share=0.3).")
     if cpu_s is not None and (not _is_number(cpu_s) or not 0 < cpu_s < 1e9):
         raise UsageError(f"profile_budget's cpu_s {cpu_s!r} is out of range: seconds of CPU time, above 0.")
     options = Options(frequency_hz=named.get("frequency_hz", FREQUENCY_HZ), engine=named.get("engine", "sampler"))

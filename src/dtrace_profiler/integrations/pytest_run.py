@@ -1,7 +1,7 @@
 """A pytest run with its profile: from the session's start to its end, and cut into tests by the time.
 
-One engine for the whole run, however many tests: starting dtrace takes half a second. In each xdist worker one; what it
-found goes to the process that reports through `workeroutput`.
+One engine for the whole run, however many tests: starting dtrace takes half a second. In each xdist worker one; what
+it found goes to the process that reports through `workeroutput`.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ class RunProfile:
         """xdist's: a worker has ended."""
         lines = getattr(node, "workeroutput", {}).get(_OUTPUT, ["NO FLAME GRAPH: this worker ended without a word."])
         self._lines += [
-            "" if not self._lines else "\n",
+            "",
             f"worker {node.gateway.id}, with a profile of its own:",
             *lines,
         ]

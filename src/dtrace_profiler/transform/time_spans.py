@@ -18,8 +18,8 @@ def split_by_time(profile: Profile, spans: Sequence[Span]) -> list[Profile]:
     """A profile of each span, in their order; spans may overlap, be empty, and leave time out.
 
     Frames, stacks and threads are those of its own samples, so that many small parts of a large profile stay small.
-    `meta` is of the span, but for the losses: when they were is known to the second at best, so each part has those of
-    the whole, and a note that says so.
+    `meta` is of the span, but for the losses: when they were is known to the second at best, so each part has those
+    of the whole, and a note that says so.
     """
     order = sorted(range(len(profile)), key=profile.timestamp_ns.__getitem__)
     times = [profile.timestamp_ns[row] for row in order]
