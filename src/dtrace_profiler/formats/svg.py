@@ -38,11 +38,12 @@ def write(
     *,
     title: str | None = None,
     width: int = 1200,
-    most_boxes: int = MOST_BOXES,
+    most_boxes: int | None = None,
     static: bool = False,
 ) -> None:
     """Writes UTF-8. `width` in pixels, at least 320. `static`: without script and without what shows on hovering."""
-    picture = _Picture(profile, title, max(width, _MINIMUM_WIDTH), most_boxes, static)
+    most = MOST_BOXES if most_boxes is None else most_boxes
+    picture = _Picture(profile, title, max(width, _MINIMUM_WIDTH), most, static)
     for part in picture.parts():
         file.write(part.encode())
 
