@@ -74,11 +74,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     # Here, as with xdist the process that reports has collected nothing.
     said = [
-        text
+        property[1]
         for reports in terminalreporter.stats.values()
         for report in reports
-        for name, text in getattr(report, "user_properties", ())
-        if name == MARK and getattr(report, "when", "") == "call" and "NOT JUDGED" in text
+        if getattr(report, "when", "") == "call"
+        for property in getattr(report, "user_properties", ())
+        if property[0] == MARK and "NOT JUDGED" in property[1]
     ]
     if said:
         terminalreporter.section("profile budgets that could not be judged")
