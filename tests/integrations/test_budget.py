@@ -7,7 +7,7 @@ from math import comb
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_profiles import native, profile_of
 
@@ -31,6 +31,7 @@ def chance(at_least: int, samples: int, limit: Fraction) -> Fraction:
     )
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 70), st.integers(0, 19))
 def test_exceeded_is_what_chance_shows_less_than_once_in_a_thousand(samples: int, twentieths: int) -> None:
     limit = Fraction(twentieths, 20)

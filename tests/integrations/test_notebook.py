@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def burn(seconds):
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         sum(range(500))""",
-    "%%flamegraph -F 499 --engine sampler --store kept -o out.folded\nburn(2.2)\n6 * 7",
+    "%%flamegraph -F 499 --engine sampler --store kept -o out.folded\nburn(1.5)\n6 * 7",
     "%flamegraph --engine sampler -F 499 --whole burn(0.1); {1: 2}['none']",
     "kept",
     "%%flamegraph\nimport asyncio\nawait asyncio.sleep(0)",
@@ -135,6 +136,17 @@ def test_what_can_not_be_run_is_one_sentence(saved: Saved, index: int, says: str
     text = str(error["evalue"]) if error else str(saved.outputs(index)["stream"]["text"])
     assert says in text
     assert "Traceback" not in text
+
+
+@pytest.fixture
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """Closed at the test's end: there can be one Playwright at a time, and the tests of the page keep theirs."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
 
 
 @pytest.mark.browser

@@ -162,7 +162,7 @@ class RunProfile:
             lines += ["", *format_top(profile, TOP_FUNCTIONS).splitlines()]
             lines += self._busiest_tests(profile, parts)
         if self._settings.path is not None:
-            self._write(profile, _of_worker(self._settings.path))
+            self._write(profile, _of_worker(self._settings.path, self._config))
         if self._settings.folder is not None:
             self._write_tests(self._settings.folder, parts)
 
@@ -216,9 +216,9 @@ class RunProfile:
                 terminalreporter.line(line)
 
 
-def _of_worker(path: Path) -> Path:
-    """The same, with the name of this xdist worker before the suffix."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
+def _of_worker(path: Path, config: pytest.Config) -> Path:
+    """The same; in an xdist worker with its name before the suffix."""
+    worker = getattr(config, "workerinput", {}).get("workerid")
     if not worker:
         return path
     name = path.name
