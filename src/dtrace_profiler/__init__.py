@@ -36,6 +36,13 @@ __all__ = [
 ]
 
 
+def load_ipython_extension(ipython: object) -> None:
+    """For `%load_ext dtrace_profiler`: see docs/jupyter.md."""
+    from dtrace_profiler.integrations.notebook import load
+
+    load(ipython)
+
+
 def __getattr__(name: str) -> object:
     # The engine is most of the package; what only reads or draws profiles does without.
     if name == "DTraceProfiler":

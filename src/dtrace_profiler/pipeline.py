@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dtrace_profiler.collector import Collector
 from dtrace_profiler.errors import DTraceFailed, DTraceProfilerError
 from dtrace_profiler.held_samples import HeldSamples
-from dtrace_profiler.own_threads import own_thread_ids
+from dtrace_profiler.own_threads import add_engine, own_thread_ids
 from dtrace_profiler.platforms.processes import descendants, process_exists
 from dtrace_profiler.python_processes import PythonProcesses
 from dtrace_profiler.record.control import ControlChannel
@@ -70,7 +70,7 @@ class DTraceEngine:
         self._on_failure = on_failure
         self._lock = threading.RLock()
         self._resolver = Resolver(
-            request.options, collector, recording=recording, lose=self.lose, own_threads=self.own_threads
+            request.options, collector, recording=recording, lose=self.lose, own_threads=own_thread_ids
         )
         self._control = ControlChannel(0) if request.dialect.classic else ControlChannel()
         self._python: PythonProcesses | None = None
@@ -116,6 +116,7 @@ class DTraceEngine:
             raise
 
     def _start(self) -> None:
+        add_engine(self)
         self._resolver.process(self.request.pid)
         if self.request.options.children:
             self._members.update(pid for pid in descendants(self.request.pid) if pid != os.getpid())
@@ -206,7 +207,7 @@ class DTraceEngine:
         threads += [thread for thread in (self._watch, self._resolving) if thread is not None]
         if self._python is not None:
             threads += self._python.threads
-        return {thread.native_id for thread in threads if thread.native_id is not None} | own_thread_ids()
+        return {thread.native_id for thread in threads if thread.native_id is not None}
 
     def lose(self, what: str, count: int = 1) -> None:
         """Count what is missing. Any thread."""

@@ -17,6 +17,7 @@ from typing import Any
 from dtrace_profiler.errors import EngineError
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.options import Options
+from dtrace_profiler.own_threads import add_engine
 from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.cpu_clocks import clock_source
 from dtrace_profiler.sampling.stacks import StackTable
@@ -52,6 +53,7 @@ class EmbeddedSampler:
             clocks=clocks,
             own_threads=own_threads,
         )
+        add_engine(self)
 
     def start(self) -> None:
         """Returns at once. Nothing happens where it runs. `EngineError` where no thread can be started."""
@@ -67,6 +69,10 @@ class EmbeddedSampler:
     @property
     def running(self) -> bool:
         return self._sampler.running
+
+    def own_threads(self) -> set[int]:
+        """The native id of the thread that samples."""
+        return {self._sampler.native_id} if self._sampler.running else set()
 
     @property
     def losses(self) -> dict[str, int]:

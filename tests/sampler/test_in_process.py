@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dtrace_profiler import DTraceProfiler
 from dtrace_profiler import sampler as embedded
 from dtrace_profiler.errors import EngineError
 from dtrace_profiler.model.options import Options
@@ -75,6 +76,18 @@ def test_threads_of_ours_are_left_out() -> None:
     assert own
     assert not own & {thread for _, _, thread, *_ in got}
     assert sum(cpu for *_, cpu in got) <= 0.18e9  # nor do they come as CPU time of nobody
+
+
+def test_samplers_beside_one_another_do_not_see_each_other() -> None:
+    first, second = DTraceProfiler(engine="sampler"), DTraceProfiler(engine="sampler")
+    for profiler in (first, second):
+        profiler.start(997)
+    burn(0.3)
+    for profiler in (first, second):
+        profiler.stop()
+    for profiler in (first, second):
+        threads = {thread.thread_id for thread in profiler.profile().threads}
+        assert threads - {0} == {threading.get_native_id()}
 
 
 def test_nothing_stays_and_it_starts_again() -> None:

@@ -32,9 +32,18 @@ _MARGIN = 10
 _MINIMUM_WIDTH = 320
 
 
-def write(profile: Profile, file: BinaryIO, *, title: str | None = None, width: int = 1200) -> None:
-    """Writes UTF-8. `width` in pixels, at least 320."""
-    picture = _Picture(profile, title, max(width, _MINIMUM_WIDTH))
+def write(
+    profile: Profile,
+    file: BinaryIO,
+    *,
+    title: str | None = None,
+    width: int = 1200,
+    most_boxes: int | None = None,
+    static: bool = False,
+) -> None:
+    """Writes UTF-8. `width` in pixels, at least 320. `static`: without script and without what shows on hovering."""
+    most = MOST_BOXES if most_boxes is None else most_boxes
+    picture = _Picture(profile, title, max(width, _MINIMUM_WIDTH), most, static)
     for part in picture.parts():
         file.write(part.encode())
 
@@ -48,14 +57,15 @@ class _Box:
 
 
 class _Picture:
-    def __init__(self, profile: Profile, title: str | None, width: int) -> None:
+    def __init__(self, profile: Profile, title: str | None, width: int, most_boxes: int, static: bool) -> None:
         self.profile = profile
+        self.static = static
         self.title = title_of(profile, title)
         self.width = width
         self.inner = width - 2 * _MARGIN
         self.tree = CallTree.from_profile(profile)
         self.whole = self.tree.total[0]
-        self.boxes = list(_layout(self.tree, self.inner)) if self.whole > 0 else []
+        self.boxes = list(_layout(self.tree, self.inner, most_boxes)) if self.whole > 0 else []
         self.rows = max((box.depth for box in self.boxes), default=0) + 1
 
     def parts(self) -> Iterator[str]:
@@ -85,7 +95,7 @@ class _Picture:
         for box in self.boxes:
             yield self._box(box, bottom)
         yield f'</g>\n<text id="details" class="soft" x="{_MARGIN}" y="{height - 10}">{self._pruned()}</text>\n'
-        if self.boxes:
+        if self.boxes and not self.static:
             yield (
                 f'<g id="tools" transform="translate({_MARGIN} 9)">'
                 f'<text id="reset" class="link" x="{self.inner - 215}" y="16" text-anchor="end" tabindex="0"'
@@ -147,8 +157,9 @@ class _Picture:
             about.append(f"Self {percent(own / self.whole)}{self._error(own)}, {quantity(own, unit)}")
         label = _fitted(name, box.width - 6, LETTER)
         text = f'<text x="{box.x + 3:.2f}" y="{y + 12.5}">{escape(label)}</text>' if label else ""
+        hovering = "" if self.static else f"<title>{escape(chr(10).join(about))}</title>"
         return (
-            f'<g class="{css}"><title>{escape(chr(10).join(about))}</title>'
+            f'<g class="{css}">{hovering}'
             f'<rect x="{box.x:.2f}" y="{y}" width="{box.width:.2f}" height="{ROW - 1}"/>{text}</g>\n'
         )
 
@@ -160,10 +171,10 @@ class _Picture:
         return f" ± {100 * sqrt(max(0.0, share * (1 - share)) / self.whole):.2f}"
 
 
-def _layout(tree: CallTree, width: int) -> Iterator[_Box]:
+def _layout(tree: CallTree, width: int, most_boxes: int) -> Iterator[_Box]:
     """Row by row from the root, from left to right; each before its callees."""
     whole = tree.total[0]
-    least, of_least = _least(tree.total, NARROWEST * whole / width)
+    least, of_least = _least(tree.total, NARROWEST * whole / width, most_boxes)
     if whole == least:
         of_least -= 1
     row = [_Box(0, 0, 0.0, float(width))]
@@ -181,13 +192,13 @@ def _layout(tree: CallTree, width: int) -> Iterator[_Box]:
                 x += wide
 
 
-def _least(totals: array[int], narrowest: float) -> tuple[int, int]:
+def _least(totals: array[int], narrowest: float, most_boxes: int) -> tuple[int, int]:
     """The smallest total that is drawn, and how many boxes of exactly that total."""
     wide = sorted((total for total in totals if total >= narrowest and total > 0), reverse=True)
-    if len(wide) <= MOST_BOXES:
+    if len(wide) <= most_boxes:
         return (wide[-1] if wide else 0), len(wide)
-    least = wide[MOST_BOXES - 1]
-    return least, sum(1 for total in wide[:MOST_BOXES] if total == least)
+    least = wide[most_boxes - 1]
+    return least, sum(1 for total in wide[:most_boxes] if total == least)
 
 
 def _fitted(name: str, room: float, letter: float) -> str:

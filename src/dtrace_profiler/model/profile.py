@@ -94,6 +94,12 @@ class Profile:
     def __len__(self) -> int:
         return len(self.node)
 
+    def __repr__(self) -> str:
+        """Short: the columns may have millions of entries."""
+        threads = len({(thread.process_id, thread.thread_id) for thread in self.threads})
+        seconds = self.meta.duration_ns / 1e9
+        return f"<Profile of {self.meta.target!r}: {len(self):,} samples of {threads} threads in {seconds:.3f} s>"
+
     @property
     def total(self) -> int:
         """Sum of all values, in `meta.unit`."""

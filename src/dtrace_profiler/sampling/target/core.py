@@ -77,6 +77,8 @@ class Sampler:
         self._follow_fork = follow_fork
         self._control = _thread.allocate_lock()
         self._ident = 0
+        self.native_id = 0
+        """Of our thread, 0 while there is none."""
         self._walker = StackWalker(depth, output)
         self._ticker = Ticker(self._walker, output, clocks, own_threads, self.losses)
 
@@ -119,7 +121,7 @@ class Sampler:
         self._wake.acquire()
         self._ended = _thread.allocate_lock()
         self._ended.acquire()
-        self._native_id = 0
+        self.native_id = 0
         old = signal_mask()
         try:
             block_signals()
@@ -137,16 +139,16 @@ class Sampler:
         if _thread.get_ident() == self._ident:
             return
         self._ended.acquire(True, 5)
-        task = "/proc/self/task/%d" % self._native_id  # noqa: UP031  (cheap, and of this file's age)
+        task = "/proc/self/task/%d" % self.native_id  # noqa: UP031  (cheap, and of this file's age)
         for _ in range(2000):  # a fork counts the system's threads, and warns
-            if not self._native_id or not os.path.exists(task):
+            if not self.native_id or not os.path.exists(task):
                 break
             time.sleep(0.00002)
 
     def _run(self, wake: Any, ended: Any) -> None:
         try:
             get_native_id = getattr(_thread, "get_native_id", None)
-            self._native_id = get_native_id() if get_native_id else 0
+            self.native_id = get_native_id() if get_native_id else 0
             self._loop(wake)
         except Exception as error:  # a program that we are guest in never hears of our faults
             self._ticker.lose("sampler_failed:" + type(error).__name__)
