@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dtrace_profiler._version import __version__
+from dtrace_profiler.cli.configuration import ConfiguredCommand
 from dtrace_profiler.cli.parameters import Duration, ProcessId, make_options, output_options, sampling_options
 from dtrace_profiler.cli.query_commands import query
 from dtrace_profiler.cli.query_options import limit_option, selection_options
@@ -22,6 +23,8 @@ class ReaderGone(Exception):
 
 
 class _Commands(click.Group):
+    command_class = ConfiguredCommand
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

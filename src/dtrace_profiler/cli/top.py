@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from dtrace_profiler.cli.interrupts import Interrupts
 from dtrace_profiler.cli.progress import Progress
@@ -39,7 +40,8 @@ def top(source: str, options: Options, values: Mapping[str, Any]) -> int:
         return _process(int(source), options, values)
     if values["watch"] and not is_address(source):
         raise UsageError(f"{source} does not change: --watch is for a process or the address of a live view.")
-    if options.duration_s is not None:
+    # One that a file or the environment sets is for processes.
+    if click.get_current_context().get_parameter_source("duration_s") is ParameterSource.COMMANDLINE:
         raise UsageError("--duration is for a process: leave it out, or take --last.")
     if not values["watch"]:
         click.echo(_shown(read_source(source, values["input_format"]), values))
