@@ -193,6 +193,24 @@ cli.add_command(query)
 @cli.command(
     epilog="""\b
 Examples:
+  dtrace-profiler mcp run.dtrace                    this file alone
+  dtrace-profiler mcp profiles/                     files below this folder
+  dtrace-profiler mcp 'http://127.0.0.1:PORT/?key=KEY'
+
+Speaks on stdin and stdout, so it is a client that starts it. Needs dtrace-profiler[mcp]. It reads what is named here,
+and nothing else, and writes nothing. See docs/query.md."""
+)
+@click.argument("named", nargs=-1, metavar="[FILE|FOLDER|ADDRESS]...")
+def mcp(named: tuple[str, ...]) -> int:
+    """Answer the questions of query to a client of the Model Context Protocol."""
+    from dtrace_profiler.cli import mcp as server
+
+    return server.serve(named)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
   dtrace-profiler script --pid 4711 --kernel
   dtrace-profiler script --pid 4711 > look.d && sudo dtrace -s look.d"""
 )
