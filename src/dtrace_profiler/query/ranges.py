@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, floor, log10, sqrt
+from math import floor, log10, sqrt
 
 from dtrace_profiler.errors import UsageError
 from dtrace_profiler.model.identity import merge_frames
@@ -13,6 +13,7 @@ from dtrace_profiler.query.selection import Selected, Selection, end_s, select
 PIECES = 60
 """At most, where no length is asked for."""
 MOST_PIECES = 10_000
+_SHORTEST_NS = 1_000
 _NS = 1_000_000_000
 
 
@@ -27,12 +28,13 @@ def ranges(profile: Profile, selection: Selection | None = None, *, every_s: flo
     part = selected.profile
     if not selected.start_ns or not any(profile.timestamp_ns):
         raise UsageError("this profile has no times, so nothing can be said of when its samples were taken.")
-    begin_s, until_s = _span(selected)
-    width_s = every_s if every_s is not None else _round_length((until_s - begin_s) / PIECES)
-    count = max(1, ceil((until_s - begin_s) / width_s - 1e-9))
+    begin_ns, end_ns = _span(selected)
+    width_ns = round((every_s if every_s is not None else _round_length((end_ns - begin_ns) / _NS / PIECES)) * _NS)
+    width_ns = max(_SHORTEST_NS, width_ns)
+    count = -(-(end_ns - begin_ns) // width_ns)
     if count > MOST_PIECES:
         raise UsageError(f"{count:,} pieces are too many: {MOST_PIECES:,} at most. Ask for longer ones.")
-    first_ns, width_ns = selected.start_ns + round(begin_s * _NS), max(1, round(width_s * _NS))
+    first_ns = selected.start_ns + begin_ns
     merged = merge_frames(part.frames, "function")
     found = [Amount()] * count
     running: list[dict[int, int]] = [{} for _ in range(count)]
@@ -44,6 +46,8 @@ def ranges(profile: Profile, selection: Selection | None = None, *, every_s: flo
             continue
         place = min(count - 1, max(0, time - first_ns) // width_ns)
         found[place] = found[place].plus(Amount(value, value * value if square else value))
+        if not value:
+            continue
         ran = merged.of_frame[part.frame[node]]
         running[place][ran] = running[place].get(ran, 0) + value
     whole = Amount(sum(amount.value for amount in found), sum(amount.weight for amount in found))
@@ -56,13 +60,14 @@ def ranges(profile: Profile, selection: Selection | None = None, *, every_s: flo
     for place, amount in enumerate(found):
         own = running[place]
         most = min(own, key=lambda index: (-own[index], index)) if own else None
-        from_s = begin_s + place * width_s
+        from_ns = begin_ns + place * width_ns
+        to_ns = min(end_ns, from_ns + width_ns)
         rows.append(
             {
-                "from_s": round(from_s, 6),
-                "to_s": round(min(until_s, from_s + width_s), 6),
+                "from_s": from_ns / _NS,
+                "to_s": to_ns / _NS,
                 **measured(amount, whole),
-                **_processors(profile, amount, min(until_s, from_s + width_s) - from_s),
+                **_processors(profile, amount, (to_ns - from_ns) / _NS),
                 "lost": lost[place],
                 "most": None
                 if most is None
@@ -70,22 +75,23 @@ def ranges(profile: Profile, selection: Selection | None = None, *, every_s: flo
             }
         )
     busiest = max(range(count), key=lambda place: (found[place].value, -place)) if whole.value else None
-    return answer(
-        "ranges", selected, every_s=round(width_s, 9), busiest_row=busiest, untimed_value=untimed, rows=rows
-    )
+    return answer("ranges", selected, every_s=width_ns / _NS, busiest_row=busiest, untimed_value=untimed, rows=rows)
 
 
-def _span(selected: Selected) -> tuple[float, float]:
-    """From and to, in seconds since the start."""
-    begin_s = selected.selection.from_s or 0.0
-    last_s = end_s(selected.whole)
-    if selected.selection.to_s is not None:
-        last_s = min(last_s, selected.selection.to_s)
-    return begin_s, max(last_s, begin_s + 1e-6)
+def _span(selected: Selected) -> tuple[int, int]:
+    """From and to, in nanoseconds since the start. Nothing where what is asked for begins after the end."""
+    selection = selected.selection
+    begin_ns = round((selection.from_s or 0.0) * _NS)
+    end_ns = round(end_s(selected.whole) * _NS)
+    if selection.to_s is not None:
+        end_ns = min(end_ns, round(selection.to_s * _NS))
+    return begin_ns, max(begin_ns, end_ns)
 
 
 def _round_length(least_s: float) -> float:
     """The next of 1, 2 and 5 of any power of ten."""
+    if least_s <= 0:
+        return 1.0
     power = 10.0 ** floor(log10(least_s))
     for digit in (1, 2, 5, 10):
         if digit * power >= least_s * (1 - 1e-9):
