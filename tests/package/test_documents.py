@@ -58,6 +58,10 @@ def test_commands_in_the_documents_can_be_typed(line: str) -> None:
         return
     command = cli.get_command(click.Context(cli), words[0])
     assert command is not None, f"there is no command {words[0]!r}"
+    while isinstance(command, click.Group):
+        words = words[1:]
+        name, command = words[0], command.commands.get(words[0])
+        assert command is not None, f"there is no command {name!r}"
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     options |= {"--help"}
     arguments = words[1 : words.index("--")] if "--" in words else words[1:]

@@ -13,12 +13,16 @@ import dtrace_profiler
 
 ROOT = Path(__file__).parents[2]
 
-OPTIONAL = ("numpy", "symbolic", "multi_demangle", "opentelemetry", "playwright", "pyarrow", "rich", "textual")
+OPTIONAL = (
+    *("mcp", "mcp_types", "multi_demangle", "numpy", "opentelemetry", "playwright", "pyarrow", "pydantic", "rich"),
+    *("symbolic", "textual"),
+)
 POSIX_ONLY = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 WINDOWS_ONLY = ("msvcrt", "winreg", "_winapi")
 
 
 ABOUT_ONE = {
+    "dtrace_profiler.mcp_server.server",
     "dtrace_profiler.model.fold_numpy",
     *(
         f"dtrace_profiler.terminal.{name}"

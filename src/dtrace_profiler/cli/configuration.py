@@ -57,7 +57,8 @@ class ConfiguredCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if self.keys and not ctx.resilient_parsing:
             given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-            if "help" not in given:
+            help_option = self.get_help_option(ctx)
+            if help_option is None or help_option.name not in given:
                 file = find_settings(os.environ)
                 origins = self._take_settings(ctx, file)
                 if "show_config" in given:

@@ -79,9 +79,10 @@ class Readable:
         """The file's real path."""
         if name in self._files:
             return self._files[name]
-        path = os.path.realpath(name)
-        inside = any(os.path.commonpath([folder, path]) == folder for folder in self._folders.values())
-        if not inside or not os.path.isfile(path):
+        path = ""
+        if "\0" not in name:
+            path = os.path.realpath(name)
+        if not any(_is_below(path, folder) for folder in self._folders.values()) or not os.path.isfile(path):
             raise InputError(f"{shown(name)} is none of the profiles that may be read: list_profiles gives them.")
         return path
 
@@ -92,3 +93,11 @@ class Readable:
                 for name in sorted(files):
                     if name.lower().removesuffix(".gz").endswith(_SUFFIXES):
                         yield os.path.join(place, name)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Of real paths."""
+    try:
+        return bool(path) and os.path.commonpath([folder, path]) == folder
+    except ValueError:
+        return False  # on another drive
