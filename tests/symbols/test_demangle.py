@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -117,3 +119,23 @@ def test_any_text(names: list[str]) -> None:
     out = demangle_names(names)
     assert len(out) == len(names)
     assert all(bool(short) == bool(name) for short, name in zip(out, names, strict=True))
+
+
+FORK = """
+import os, signal
+from dtrace_profiler.symbols.demangle import demangle_names
+names = [f"_ZN5space{4 + len(str(n))}name{n}Ev" for n in range(5000)]
+assert demangle_names(names)[7] == "space::name7"
+pid = os.fork()
+if not pid:
+    signal.alarm(20)
+    print(*demangle_names(["_ZN3one5otherEv", "_ZN3two5otherEv"]), flush=True)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_names_too() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "one::other two::other\n"), done.stderr

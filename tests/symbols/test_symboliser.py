@@ -193,6 +193,28 @@ class TestWhereFilesAre:
         assert frame.function_name.startswith("0x")
         assert (frame.module_name, frame.kind) == ("program", FrameKind.NATIVE)
 
+    def test_another_file_with_the_old_ones_number_is_not_mistaken_for_it(
+        self, compile_c: Build, start: Start
+    ) -> None:
+        path = compile_c("-O2")
+        other = compile_c("-O2", source="int outermost_is_gone(void) { return 1; }" + WAITER, name="other")
+        number = path.stat().st_ino
+        process, (outermost, _) = start(path)
+        space = space_of(process)
+        process.kill()
+        process.wait()
+        path.unlink()
+        for attempt in range(50):  # most file systems give it away at once
+            copy = shutil.copy2(other, path.with_name(f"copy-{attempt}"))
+            if copy.stat().st_ino == number:
+                break
+        else:
+            pytest.skip("this file system does not use an inode number again")
+        copy.rename(path)
+        with Symboliser(cache=SymbolCache(None)) as late:
+            (frame,) = late.frames(space, outermost, is_return_address=False)
+        assert frame.function_name.startswith("0x")
+
     def test_process_that_ended_with_its_file(self, compile_c: Build, start: Start, symboliser: Symboliser) -> None:
         path = compile_c("-O2")
         process, (outermost, local) = start(path)

@@ -70,8 +70,9 @@ def _library() -> Callable[[Sequence[str], bool], list[str]] | None:
         return None
 
     def demangle(names: Sequence[str], arguments: bool) -> list[str]:
-        out: list[str] = library.demangle_symbols(list(names), full if arguments else brief)
-        return out
+        # One by one, as fast: `demangle_symbols` starts threads, for which a forked child would wait for ever.
+        options = full if arguments else brief
+        return [library.demangle_symbol(name, options) for name in names]
 
     return demangle
 

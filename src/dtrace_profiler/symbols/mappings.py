@@ -7,6 +7,7 @@ after the process has ended or has unmapped the file.
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -115,7 +116,10 @@ class AddressSpace:
         """The process is gone, or its number belongs to another one: what is known stays, nothing more is read."""
         # One object, so that a thread that looks up while another one refreshes sees one or the other.
         self._table: tuple[list[Mapping], list[int]] = ([], [])
-        self._past: dict[Mapping, None] = {}
+        self._read_ns = 0
+        """When the present mappings were there for sure: UNIX epoch; 0 for those of a recording."""
+        self._past: dict[Mapping, int] = {}
+        """Mapping → `_read_ns` when it was seen last."""
         self._text = b""
         self._start_time = _start_time(proc, pid)
 
@@ -150,6 +154,7 @@ class AddressSpace:
             return False
         if self._start_time == 0:
             self._start_time = _start_time(self.proc, self.pid)
+        read_ns = time.time_ns()
         try:
             with open(f"{self.proc}/{self.pid}/maps", "rb") as file:
                 text = file.read()
@@ -164,22 +169,26 @@ class AddressSpace:
             self.ended = True
             return False
         # A process that is ending has an empty file: its memory is gone, what we know of it is not.
-        if not text or text == self._text:
+        if not text:
             return False
-        return self._replace(text)
+        if text == self._text:
+            self._read_ns = read_ns
+            return False
+        return self._replace(text, read_ns)
 
-    def _replace(self, text: bytes) -> bool:
+    def _replace(self, text: bytes, read_ns: int = 0) -> bool:
         mappings = parse_maps(text)
         if not mappings:
             return False
         self._text = text
+        before_ns, self._read_ns = self._read_ns, read_ns
         if mappings == self._mappings:
             return False
         present = set(mappings)
         for old in self._mappings:
             if old.executable and old.is_file and old not in present:
                 self._past.pop(old, None)
-                self._past[old] = None
+                self._past[old] = before_ns
         while len(self._past) > _MAX_HISTORY:
             del self._past[next(iter(self._past))]
         self._table = (mappings, [mapping.start for mapping in mappings])
@@ -196,6 +205,14 @@ class AddressSpace:
             if mapping.start <= address < mapping.end:
                 return mapping
         return None
+
+    def last_seen_ns(self, mapping: Mapping) -> int:
+        """When this mapping's file was last seen mapped (UNIX epoch), which held its inode; 0 where that isn't known."""
+        file = mapping.device, mapping.inode
+        if any((other.device, other.inode) == file for other in self._mappings):
+            return self._read_ns
+        past = list(self._past.items())
+        return max((seen_ns for other, seen_ns in past if (other.device, other.inode) == file), default=0)
 
     def is_executable(self, address: int) -> bool:
         """Whether code can be there. True where no mapping at all is known: ignorance must not cut stacks."""

@@ -1,7 +1,8 @@
 """The files of a process as that process sees them: in a chroot, in a container, and deleted ones.
 
 A path from `/proc/PID/maps` is only a hint. Another file can lie there by now, or the path belongs to another mount
-namespace. So every file is compared with the device and inode number of the mapping before it is believed.
+namespace. So every file is compared with the device and inode number of the mapping before it is believed. The number of
+a file that is gone is soon given to another: one that was made or changed its name since is not believed either.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def open_mapped_file(space: AddressSpace, mapping: Mapping) -> FileSource | None
         source = open_regular(path)
         if source is None:
             continue
-        if _is_same_file(source, mapping):
+        if _is_same_file(source, mapping) and not _came_later(source, space, mapping):
             return source
         source.close()
     return None
@@ -55,6 +56,20 @@ def _is_same_file(source: FileSource, mapping: Mapping) -> bool:
     # Overlay and Btrfs file systems have other numbers in stat than in maps. What the kernel would write for this
     # file into a maps file it tells when we map it ourselves.
     return (mapping.device, mapping.inode) == _numbers_in_maps(source)
+
+
+def _came_later(source: FileSource, space: AddressSpace, mapping: Mapping) -> bool:
+    """Whether this may be a file that got the inode number after the mapped one was gone.
+
+    Its status has changed since the mapping was seen, as that of any new or renamed file has; that of one whose mode
+    or links were changed, too: then addresses stay numbers, which is better than another file's names.
+    """
+    seen_ns = space.last_seen_ns(mapping)
+    if not seen_ns or source.status.st_ctime_ns <= seen_ns:
+        return False
+    space.refresh()
+    # Still mapped after it was opened: the number was never free. (Times of a file server can be ahead of ours.)
+    return space.ended or space.last_seen_ns(mapping) == seen_ns
 
 
 def _numbers_in_maps(source: FileSource) -> tuple[tuple[int, int], int] | None:

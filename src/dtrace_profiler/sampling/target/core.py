@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from dtrace_profiler.sampling.target.walk import Output
 
 
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.00005
 """How long a busy thread may keep the GIL once we want it, while no two threads compete for it.
 
 With CPython's own 5 ms a sample falls into the next call that gives the GIL away (zlib, hashlib, I/O) and that
-call is charged for the Python code before it: measured 5 to 6 points of a hundred at 99 Hz, 14 at 997 Hz.
+call is charged for the Python code before it: measured 5 to 6 points of a hundred at 99 Hz, 14 at 997 Hz; with 0.5 ms
+still 1 to 3 points at 997 Hz, with this nothing beyond the noise (tests/sampler, `SHARES`).
 """
 SETTLE_EVERY_NS = 100_000_000
 NOTE_WITHOUT_CLOCKS = (
