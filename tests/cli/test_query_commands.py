@@ -80,6 +80,7 @@ def test_options_choose_the_part_and_the_number_of_rows(capsys: pytest.CaptureFi
         (["query", "functions", "run.dtrace", "--limit", "0"], "0 is out of range"),
         (["query", "hot-paths", "run.dtrace", "--least-share", "2"], "out of range: above 0, and 1 at most"),
         (["query", "callers", "run.dtrace", "nosuch"], "no function is called 'nosuch'"),
+        (["query", "differences", "run.dtrace"], "samples in common: name another profile"),
         (["query", "functions", "http://127.0.0.1:1/"], "lacks its key"),
         (["query", "functions", "https://127.0.0.1:1/?key=sesame"], "https://127.0.0.1:1/ is no address of a live"),
         (["query", "functions", "http://127.0.0.1:1/?key=a", "--input-format", "folded"], "--input-format is for"),
@@ -97,6 +98,17 @@ def test_what_can_not_be_asked(arguments: list[str], sentence: str, capsys: pyte
     assert said.out == ""
     assert sentence in said.err
     assert "sesame" not in said.err, "a key is a secret"
+
+
+def test_differences_of_two_files_and_of_two_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "new.dtrace").write_text(RECORDING)
+    answer = asked(capsys, "query", "differences", "run.dtrace", "new.dtrace", "-n", "1", "--by", "module")
+    assert (answer["query"], answer["rows"][0]["change"]) == ("differences", 0)
+    times = asked(
+        capsys, "query", "differences", "run.dtrace", "--before-to", "3", "--from", "3", "--measure", "total"
+    )
+    assert times["before"]["selection"]["to_s"] == times["after"]["selection"]["from_s"] == 3
+    assert times["after"]["selection"]["value"] > times["before"]["selection"]["value"]
 
 
 def test_what_can_not_be_read_is_told_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

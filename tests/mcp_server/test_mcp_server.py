@@ -103,12 +103,16 @@ def test_the_protocols_own_client_gets_answers(folder: Path) -> None:
             out["no thread"] = await client.call_tool(
                 "top_functions", {"profile": name, "part": {"threads": ["nosuch"]}}
             )
+            (folder / "profiles" / "b.folded").write_text("main;parse;read 90\nmain;work 12\n")
+            out["differences"] = await client.call_tool(
+                "profile_differences", {"before": name, "after": "profiles/b.folded"}
+            )
             out["outside"] = await client.call_tool("profile_summary", {"profile": str(folder / "secret.folded")})
             out["wrong"] = await client.call_tool("top_functions", {"profile": name, "part": {"thread": "x"}})
         return out
 
     found = anyio.run(ask)
-    assert len(found["tools"]) == 8
+    assert len(found["tools"]) == 9
     assert all(tool.annotations.read_only_hint and tool.description for tool in found["tools"])
     assert found["list"].structured_content["profiles"] == [os.path.join("profiles", "web", "a.folded")]
     asked = {"profile_summary": "summary", "top_functions": "functions", "function_callers": "callers"}
@@ -119,6 +123,8 @@ def test_the_protocols_own_client_gets_answers(folder: Path) -> None:
         assert (answer["query"], answer["version"], answer["profile"]["value"]) == (question, 1, 42)
     assert found["top_functions"].structured_content["rows"][0]["name"] == "main"
     assert found["top_functions"].structured_content["left_out"]["rows"] == 3
+    changes = {row["function"]: row["change"] for row in found["differences"].structured_content["rows"]}
+    assert changes["read"] == pytest.approx(90 / 102 - 30 / 42, abs=1e-5)
     for name, sentence in {
         "no times": "this profile has no times",
         "no thread": "no thread is 'nosuch'",

@@ -19,6 +19,7 @@ from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 from dtrace_profiler.query.around import callees, callers
+from dtrace_profiler.query.differences import differences
 from dtrace_profiler.query.functions import functions, lines
 from dtrace_profiler.query.matching import find_functions
 from dtrace_profiler.query.paths import MOST_FRAMES, hot_paths
@@ -323,6 +324,32 @@ def test_hot_paths_share_no_sample_and_add_small_branches_to_their_caller() -> N
     rows = [([frame["name"] for frame in row["path"]], row["value"], row["self_value"]) for row in answer["rows"]]
     assert rows == [(["main", "a"], 54, 50), (["main", "a", "b"], 30, 30), (["main"], 16, 0)]
     assert answer["left_out"] == {"rows": 0, "value": 0}
+
+
+def test_differences_are_those_of_compare_and_say_what_the_limit_hides() -> None:
+    profile = timed()
+    quiet, busy = Selection(to_s=4, threads=("web",)), Selection(from_s=4, to_s=5, threads=("web",))
+    answer = checked(differences(profile, profile, quiet, busy, normalise="time", limit=1))
+    assert (answer["quantity"], answer["before"]["selection"]["value"]) == ("cores", 40)
+    row = answer["rows"][0]
+    assert (row["module"], row["function"]) == ("libz.so.1", "inflate")
+    assert (row["before"], row["after"], row["change"]) == pytest.approx((0.1, 0.3, 0.2)), "of each one's own time"
+    assert row["change_from"] < 0.2 < row["change_to"]
+    assert row["beyond_noise"]
+    assert answer["after"]["selection"]["lost"] == 3
+    assert any("lost 3" in warning for warning in answer["warnings"])
+    shares = checked(differences(profile, replace(profile), Selection(threads=("web",)), limit=1))
+    assert shares["whole"] is None
+    assert shares["left_out"]["rows"] == 2
+
+
+def test_parts_that_share_samples_are_not_compared() -> None:
+    profile = timed()
+    for parts in ((None, None), (Selection(to_s=5), None), (Selection(to_s=5), Selection(from_s=4))):
+        with pytest.raises(UsageError, match="samples in common"):
+            differences(profile, profile, *parts)
+    checked(differences(profile, profile, Selection(to_s=5), Selection(from_s=5)))
+    checked(differences(profile, profile, Selection(threads=("web",)), Selection(processes=(8,)), anyway=True))
 
 
 def test_a_deep_stack_takes_little_time_and_room() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dtrace_profiler.cli.parameters import Duration, F
-from dtrace_profiler.cli.query_options import limit_option, selection_options
+from dtrace_profiler.cli.query_options import limit_option, selection_options, two_selections_options
 
 _ORDER = click.option(
     "--by",
@@ -26,6 +26,7 @@ Examples:
   dtrace-profiler query callers run.dtrace json.decoder:JSONDecoder.decode
   dtrace-profiler query ranges run.dtrace --every 1s | jq '.rows[.busiest_row]'
   dtrace-profiler query hot-paths run.dtrace --from 10s --to 20s --thread main
+  dtrace-profiler query differences old.dtrace new.dtrace
   dtrace-profiler query functions 'http://127.0.0.1:PORT/?key=KEY'
 
 SOURCE is a file that convert reads, - for stdin, or the address that a running profiler printed. What the fields
@@ -138,6 +139,49 @@ def summary(source: str, limit: int, **values: Any) -> int:
     from dtrace_profiler.query.summary import summary as ask
 
     return asked.print_answer(source, values, lambda profile, part: ask(profile, part, limit=limit))
+
+
+@query.command()
+@click.argument("before")
+@click.argument("after", required=False)
+@click.option("--input-format", metavar="NAME", help="The format of both files, if it isn't told right.")
+@two_selections_options
+@click.option("--by", type=click.Choice(["function", "file", "module"]), default="function", show_default=True)
+@click.option(
+    "--measure",
+    type=click.Choice(["self", "total"]),
+    default="self",
+    show_default=True,
+    help="Own time, or with callees.",
+)
+@click.option(
+    "--normalise",
+    type=click.Choice(["samples", "time", "run"]),
+    default="samples",
+    show_default=True,
+    help="Compare shares, CPU time a second, or CPU time.",
+)
+@click.option("--confidence", type=float, default=0.95, show_default=True, metavar="SHARE", help="Of the intervals.")
+@click.option(
+    "--anyway", is_flag=True, help="Compare also what does not mean the same; the reason is a warning then."
+)
+@limit_option
+def differences(
+    before: str,
+    after: str | None,
+    by: str,
+    measure: str,
+    normalise: str,
+    confidence: float,
+    anyway: bool,
+    limit: int,
+    **values: Any,
+) -> int:
+    """What changed from BEFORE to AFTER, or with one source from one time of it to another."""
+    from dtrace_profiler.cli import query as asked
+
+    how = {"by": by, "measure": measure, "normalise": normalise, "confidence": confidence}
+    return asked.print_differences(before, after, values, **how, anyway=anyway, limit=limit)
 
 
 @query.command()

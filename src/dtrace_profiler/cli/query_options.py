@@ -39,40 +39,48 @@ class Label(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
         return key, wanted
 
 
+_TIME = (
+    click.option(
+        "--from", "from_s", type=Moment(), metavar="SECONDS", help="From this moment of the profile: 10s, 1m."
+    ),
+    click.option("--to", "to_s", type=Moment(), metavar="SECONDS", help="Up to this moment."),
+    click.option("--last", "last_s", type=Duration(), metavar="SECONDS", help="Only the last so many seconds."),
+)
+_TIME_BEFORE = (
+    click.option("--before-from", type=Moment(), metavar="SECONDS", help="Of BEFORE: from this moment."),
+    click.option("--before-to", type=Moment(), metavar="SECONDS", help="Of BEFORE: up to this moment."),
+)
+_WHO = (
+    click.option("--thread", "threads", multiple=True, metavar="ID|NAME", help="Of this thread; * is any text."),
+    click.option(
+        "--process",
+        "processes",
+        multiple=True,
+        type=Number("PID", "", 0, _ALL),
+        metavar="PID",
+        help="Of this process.",
+    ),
+    click.option("--label", "labels", multiple=True, type=Label(), metavar="KEY=VALUE", help="With this label."),
+    click.option(
+        "--kind",
+        "kinds",
+        multiple=True,
+        type=click.Choice([str(kind) for kind in FrameKind]),
+        help="Only while a function of this kind ran.",
+    ),
+)
+
+
 def selection_options(command: F) -> F:
     """Which samples: the fields of `Selection`, and `last_s`."""
-    for option in reversed(
-        (
-            click.option(
-                "--from", "from_s", type=Moment(), metavar="SECONDS", help="From this moment of the profile: 10s, 1m."
-            ),
-            click.option("--to", "to_s", type=Moment(), metavar="SECONDS", help="Up to this moment."),
-            click.option(
-                "--last", "last_s", type=Duration(), metavar="SECONDS", help="Only the last so many seconds."
-            ),
-            click.option(
-                "--thread", "threads", multiple=True, metavar="ID|NAME", help="Of this thread; * is any text."
-            ),
-            click.option(
-                "--process",
-                "processes",
-                multiple=True,
-                type=Number("PID", "", 0, _ALL),
-                metavar="PID",
-                help="Of this process.",
-            ),
-            click.option(
-                "--label", "labels", multiple=True, type=Label(), metavar="KEY=VALUE", help="With this label."
-            ),
-            click.option(
-                "--kind",
-                "kinds",
-                multiple=True,
-                type=click.Choice([str(kind) for kind in FrameKind]),
-                help="Only while a function of this kind ran.",
-            ),
-        )
-    ):
+    for option in reversed((*_TIME, *_WHO)):
+        command = option(command)
+    return command
+
+
+def two_selections_options(command: F) -> F:
+    """The same for two profiles: times of each, all else of both."""
+    for option in reversed((*_TIME_BEFORE, *_TIME, *_WHO)):
         command = option(command)
     return command
 

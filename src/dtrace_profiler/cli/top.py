@@ -16,7 +16,7 @@ from dtrace_profiler.cli.progress import Progress
 from dtrace_profiler.cli.query import as_json
 from dtrace_profiler.cli.query_options import make_selection
 from dtrace_profiler.cli.sources import read_source
-from dtrace_profiler.errors import UsageError
+from dtrace_profiler.errors import InputError, UsageError
 from dtrace_profiler.formats.facts import facts, losses, quantity
 from dtrace_profiler.formats.table import format_top
 from dtrace_profiler.live.client import fetch_profile, is_address
@@ -46,11 +46,24 @@ def top(source: str, options: Options, values: Mapping[str, Any]) -> int:
     if not values["watch"]:
         click.echo(_shown(read_source(source, values["input_format"]), values))
         return 0
+    _watch_address(source, values)
+    return 0
+
+
+def _watch_address(address: str, values: Mapping[str, Any]) -> None:
+    last = None
     with Interrupts() as interrupts, _Screen(values) as screen:
         while not interrupts.count:
-            screen.show(fetch_profile(source))
+            try:
+                last = fetch_profile(address)
+            except InputError:
+                if last is None:
+                    raise
+                break  # the profiler has ended
+            screen.show(last)
             interrupts.wait(values["every_s"])
-    return 0
+    if last is not None and sys.stdout.isatty():
+        click.echo(_shown(last, values))
 
 
 def _process(pid: int, options: Options, values: Mapping[str, Any]) -> int:

@@ -11,10 +11,12 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from dtrace_profiler._version import __version__
+from dtrace_profiler.compare import By, Measure, Normalise
 from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.mcp_server.readable import MOST_LISTED, Readable
 from dtrace_profiler.model.frame import FrameKind
-from dtrace_profiler.query import around, functions, paths, ranges, summary
+from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.query import around, differences, functions, paths, ranges, summary
 from dtrace_profiler.query.answer import DEFAULT_LIMIT, Row
 from dtrace_profiler.query.selection import Selection
 
@@ -116,6 +118,28 @@ def make_server(readable: Readable) -> MCPServer:
         """The samples over time in pieces of equal length: find a busy one, then ask for that part."""
         return answered(profile, ranges.ranges, part.selection(), every_s=every_s)
 
+    def profile_differences(
+        before: ProfileName,
+        after: ProfileName,
+        part_of_before: Part = _ALL,
+        part_of_after: Part = _ALL,
+        by: By = "function",
+        measure: Measure = "self",
+        normalise: Normalise = "samples",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> dict[str, Any]:
+        """What changed from one profile, or part of one, to another; beyond_noise says which changes are real.
+        normalise: samples compares shares, time CPU time a second, run CPU time."""
+
+        def ask(profile: Profile) -> Row:
+            parts = part_of_before.selection(), part_of_after.selection()
+            other = readable.profile(after)
+            return differences.differences(
+                profile, other, *parts, by=by, measure=measure, normalise=normalise, limit=limit
+            )
+
+        return answered(before, ask)
+
     for ask in (
         list_profiles,
         profile_summary,
@@ -125,6 +149,7 @@ def make_server(readable: Readable) -> MCPServer:
         function_callees,
         hot_paths,
         time_ranges,
+        profile_differences,
     ):
         server.add_tool(ask, annotations=_READ_ONLY, structured_output=True)
     return server

@@ -90,17 +90,22 @@ NO_FUNCTION: Row = {"name": None, "module": None, "file": None, "first_line": No
 
 def answer(what: str, selected: Selected, **fields: Any) -> Row:
     """The answer to the question `what`, with the fields that are its own."""
+    return {**head(what), "unit": selected.whole.meta.unit, **side(selected), **fields}
+
+
+def head(what: str) -> Row:
+    """What every answer begins with."""
+    return {"format": FORMAT, "version": VERSION, "exporter": f"dtrace-profiler@{__version__}", "query": what}
+
+
+def side(selected: Selected) -> Row:
+    """Of which profile an answer is, and of which part of it."""
     profile = selected.whole
     meta = profile.meta
     total = profile.total
     selection = selected.selection
     value = selected.profile.total
     return {
-        "format": FORMAT,
-        "version": VERSION,
-        "exporter": f"dtrace-profiler@{__version__}",
-        "query": what,
-        "unit": meta.unit,
         "profile": {
             "target": text(meta.target) or None,
             "engine": text(meta.engine) or None,
@@ -122,7 +127,6 @@ def answer(what: str, selected: Selected, **fields: Any) -> Row:
             "share_of_profile": round(value / total, _DIGITS) if total else 0.0,
             "lost": selected.lost,
         },
-        **fields,
     }
 
 

@@ -43,6 +43,8 @@ class Selected:
     selection: Selection
     start_ns: int
     """What `from_s` and `to_s` count from, UNIX epoch; 0 where no sample has a time."""
+    rows: bytes | None
+    """1 for each row of the whole that is in; None: all are."""
     lost: int | None
     """What was lost in this time, as far as its second is known. None: the profile does not tell when."""
 
@@ -57,6 +59,7 @@ def select(profile: Profile, selection: Selection | None = None) -> Selected:
     keep = [_threads(profile, selection), _kinds(profile, selection), _times(profile, selection, start_ns)]
     tests = [test for test in keep if test is not None]
     part = profile
+    chosen = None
     if tests:
         chosen = bytearray(len(profile))
         for row in range(len(profile)):
@@ -65,8 +68,22 @@ def select(profile: Profile, selection: Selection | None = None) -> Selected:
         times, threads, nodes, values = (array(column.typecode, compress(column, chosen)) for column in columns)
         part = replace(profile, timestamp_ns=times, thread=threads, node=nodes, value=values)
     return Selected(
-        whole=profile, profile=part, selection=selection, start_ns=start_ns, lost=_lost(profile, selection, start_ns)
+        whole=profile,
+        profile=part,
+        selection=selection,
+        start_ns=start_ns,
+        rows=None if chosen is None else bytes(chosen),
+        lost=_lost(profile, selection, start_ns),
     )
+
+
+def in_common(first: Selected, second: Selected) -> int:
+    """Rows that are in both parts of one profile; 0 for parts of two."""
+    if first.whole is not second.whole:
+        return 0
+    if first.rows is None or second.rows is None:
+        return len((first if second.rows is None else second).profile)
+    return sum(one and other for one, other in zip(first.rows, second.rows, strict=True))
 
 
 def start_of(profile: Profile) -> int:
