@@ -34,6 +34,8 @@ def test_only_what_is_named_is_read(folder: Path) -> None:
     assert readable.profile("named.folded").total == 5
     assert readable.profile("profiles/web/a.folded").total == 42
     assert readable.profile(str(folder / "profiles/web/a.folded")).total == 42
+    (folder / "profiles-too").mkdir()
+    (folder / "profiles-too" / "c.folded").write_text("password 1\n")
     os.symlink(folder / "secret.folded", folder / "profiles" / "link.folded")
     os.symlink(folder, folder / "profiles" / "up")
     for name in (
@@ -45,7 +47,7 @@ def test_only_what_is_named_is_read(folder: Path) -> None:
         "/proc/self/environ",
         "profiles",
         "profiles/nowhere.folded",
-        "profilesx",
+        "profiles-too/c.folded",
         "http://127.0.0.1:1/?key=x",
         "\0",
         "",

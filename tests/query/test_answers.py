@@ -273,6 +273,8 @@ def test_a_profile_without_times_has_no_ranges() -> None:
     for ask in (ranges, lambda profile: functions(profile, Selection(from_s=1)), lambda p: last_seconds(p, 1)):
         with pytest.raises(UsageError, match="has no times"):
             ask(profile)
+    empty = ProfileBuilder().snapshot(Meta())
+    assert functions(empty, Selection(from_s=last_seconds(empty, 5)))["rows"] == [], "as at a profile's beginning"
     with pytest.raises(UsageError, match=r"10,000 at most"):
         ranges(timed(), every_s=0.0001)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dtrace_profiler.errors import UsageError
 from dtrace_profiler.model.profile import Profile
 from dtrace_profiler.model.tree import CallTree
-from dtrace_profiler.query.answer import DEFAULT_LIMIT, Amount, Row, answer, function, measured
+from dtrace_profiler.query.answer import DEFAULT_LIMIT, Row, answer, function, measured
 from dtrace_profiler.query.measured_tree import MeasuredTree
 from dtrace_profiler.query.selection import Selection, select
 
@@ -36,10 +36,10 @@ def hot_paths(
     # A float's error must not cut off what holds exactly that share.
     least = least_share * whole.value * (1 - 1e-12)
     amounts = [measured_tree.own(node) for node in range(len(tree))]
+    # What is cut off has less than that itself, so it is no path of its own.
     for node in range(len(tree) - 1, 0, -1):
         if tree.total[node] < least:
             amounts[tree.parent[node]] = amounts[tree.parent[node]].plus(amounts[node])
-            amounts[node] = Amount()
     found = sorted(
         (node for node in range(1, len(tree)) if amounts[node].value and amounts[node].value >= least),
         key=lambda node: (-amounts[node].value, node),

@@ -94,8 +94,8 @@ def start_of(profile: Profile) -> int:
 
 
 def last_seconds(profile: Profile, seconds: float) -> float:
-    """`from_s` of the last so many seconds of a profile. Raises `UsageError` where it has no times."""
-    if not any(profile.timestamp_ns):
+    """`from_s` of the last so many seconds of a profile. Raises `UsageError` where its samples have no times."""
+    if len(profile) and not any(profile.timestamp_ns):
         raise UsageError("this profile has no times, so no part of its time can be chosen.")
     return max(0.0, end_s(profile) - seconds)
 
@@ -174,7 +174,7 @@ def _kinds(profile: Profile, selection: Selection) -> Callable[[int], bool] | No
 def _times(profile: Profile, selection: Selection, start_ns: int) -> Callable[[int], bool] | None:
     if selection.from_s is None and selection.to_s is None:
         return None
-    if not any(profile.timestamp_ns):
+    if len(profile) and not any(profile.timestamp_ns):
         raise UsageError("this profile has no times, so no part of its time can be chosen.")
     begin, end = selection.from_s or 0.0, selection.to_s
     if end is not None and end <= begin:
