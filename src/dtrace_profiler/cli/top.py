@@ -166,8 +166,8 @@ def _shown(profile: Profile, values: Mapping[str, Any]) -> str:
         answer = functions(profile, selection, order=order, limit=limit)
         return as_json(answer, one_line=values["watch"])
     part = select(profile, selection).profile
-    lines = [", ".join(facts(part))]
-    if part is not profile:
+    lines = [_cut(", ".join(facts(part)))]
+    if part.total != profile.total:
         lines.append(f"a part: {quantity(part.total, part.meta.unit)} of {quantity(profile.total, part.meta.unit)}")
     if not part.total:
         lines.append("no samples yet." if values["watch"] else "no samples.")
@@ -178,8 +178,14 @@ def _shown(profile: Profile, values: Mapping[str, Any]) -> str:
         share = left_out["self_value"] / part.total
         lines.append(f"{share:>7.1%} {'':>5} {'':>7} {'':>5}  {left_out['rows']:,} more functions")
     if lost := losses(profile):
-        lines.append(f"lost: {', '.join(lost)}")
+        lines.append(_cut(f"lost: {', '.join(lost)}"))
     return "\n".join(lines)
+
+
+def _cut(line: str) -> str:
+    """A line that is one row on a terminal."""
+    room = _width() if sys.stdout.isatty() else len(line)
+    return line if len(line) <= room else line[: room - 1] + "…"
 
 
 def _width() -> int:
