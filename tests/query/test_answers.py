@@ -134,7 +134,7 @@ def any_profiles(draw: st.DrawFn) -> Profile:
     return builder.snapshot(meta)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(any_profiles(), st.sampled_from([None, 1, 3]))
 def test_every_answer_keeps_the_schema_and_no_value_is_lost(profile: Profile, limit: int | None) -> None:
     total = profile.total
