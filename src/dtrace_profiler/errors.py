@@ -13,6 +13,7 @@
     │   ├── PrivilegeError
     │   └── DTraceFailed                whatever dtrace itself said; carries its text
     ├── InputError              5       a file that can't be read as a profile
+    │   └── NotComparable               two profiles whose numbers don't mean the same
     └── OutputError             6       a file that can't be written
 
 The text of each is one sentence for a person: what is wrong and what to do. `remedy`, where known, is the
@@ -90,6 +91,10 @@ class DTraceFailed(EngineError):
 
 class InputError(DTraceProfilerError):
     exit_status = 5
+
+
+class NotComparable(InputError):
+    pass
 
 
 class OutputError(DTraceProfilerError):

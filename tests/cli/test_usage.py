@@ -25,7 +25,9 @@ def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_commands() -> None:
-    assert COMMANDS == ["attach", "completion", "convert", "doctor", "run", "script", "view"]
+    assert [
+        *("attach", "completion", "convert", "doctor", "mcp", "query", "run", "script", "stat", "top", "view")
+    ] == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -14,8 +14,8 @@ import dtrace_profiler
 ROOT = Path(__file__).parents[2]
 
 OPTIONAL = (
-    *("IPython", "multi_demangle", "numpy", "opentelemetry", "playwright", "pyarrow", "pytest", "rich", "symbolic"),
-    "textual",
+    *("IPython", "mcp", "mcp_types", "multi_demangle", "numpy", "opentelemetry", "playwright", "pyarrow", "pydantic"),
+    *("pytest", "rich", "symbolic", "textual"),
 )
 POSIX_ONLY = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 WINDOWS_ONLY = ("msvcrt", "winreg", "_winapi")
@@ -24,6 +24,7 @@ WINDOWS_ONLY = ("msvcrt", "winreg", "_winapi")
 ABOUT_ONE = {
     "dtrace_profiler.integrations.pytest_budgets",
     "dtrace_profiler.integrations.pytest_run",
+    "dtrace_profiler.mcp_server.server",
     "dtrace_profiler.model.fold_numpy",
     *(
         f"dtrace_profiler.terminal.{name}"

@@ -10,7 +10,10 @@ from typing import Any
 import click
 
 from dtrace_profiler._version import __version__
-from dtrace_profiler.cli.parameters import ProcessId, make_options, output_options, sampling_options
+from dtrace_profiler.cli.configuration import ConfiguredCommand
+from dtrace_profiler.cli.parameters import Duration, ProcessId, make_options, output_options, sampling_options
+from dtrace_profiler.cli.query_commands import query
+from dtrace_profiler.cli.query_options import limit_option, selection_options
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -20,6 +23,8 @@ class ReaderGone(Exception):
 
 
 class _Commands(click.Group):
+    command_class = ConfiguredCommand
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -128,6 +133,79 @@ def view(source: str, input_format: str | None, no_browser: bool, tui: bool) -> 
     from dtrace_profiler.cli import files
 
     return files.view(source, input_format, open_browser=not no_browser)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  dtrace-profiler top run.dtrace                    the functions that took the time, each with its error
+  dtrace-profiler top 4711                          of a process, after five seconds
+  dtrace-profiler top 4711 --watch --last 10s       refreshed every second, of the last ten
+  dtrace-profiler top run.dtrace --by total -n 50 --thread main
+  dtrace-profiler top 'http://127.0.0.1:PORT/?key=KEY' --watch
+
+A number is a process; a file of such a name is ./4711. The error (±) is one standard error of the share, in per cent
+of all: what another profile as long would differ by, two times out of three."""
+)
+@click.argument("source", metavar="FILE|PID|ADDRESS")
+@click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C, or until the process ends.")
+@click.option(
+    "--every", "every_s", type=Duration(0.1), default="1s", show_default=True, metavar="SECONDS", help="With --watch."
+)
+@click.option("--by", "order", type=click.Choice(["self", "total"]), default="self", show_default=True, help="Order.")
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON, the answer of query functions; one line each time.")
+@click.option("--input-format", metavar="NAME", help="The format of FILE, if it isn't told right.")
+@selection_options
+@click.option(
+    "-d", "--duration", "duration_s", type=Duration(), metavar="SECONDS", help="How long a process is sampled."
+)
+@sampling_options
+def top(source: str, **values: Any) -> int:
+    """Print the functions that take the time, of a file, a process, or a running profiler."""
+    from dtrace_profiler.cli import top as table
+
+    return table.top(source, make_options(values), values)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  dtrace-profiler stat run.dtrace
+  dtrace-profiler stat run.dtrace --json | jq .unresolved.share
+  dtrace-profiler stat run.dtrace --from 10s --to 20s"""
+)
+@click.argument("source", metavar="FILE|ADDRESS")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, the answer of query summary.")
+@click.option("--input-format", metavar="NAME", help="The format of FILE, if it isn't told right.")
+@limit_option
+@selection_options
+def stat(source: str, as_json: bool, **values: Any) -> int:
+    """Say what a profile holds and how far it can be believed: samples, kinds, threads, losses."""
+    from dtrace_profiler.cli import stat as numbers
+
+    return numbers.stat(source, values, as_json_text=as_json)
+
+
+cli.add_command(query)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  dtrace-profiler mcp run.dtrace                    this file alone
+  dtrace-profiler mcp profiles/                     files below this folder
+  dtrace-profiler mcp 'http://127.0.0.1:PORT/?key=KEY'
+
+Speaks on stdin and stdout, so it is a client that starts it. Needs dtrace-profiler[mcp]. It reads what is named here,
+and nothing else, and writes nothing. See docs/query.md."""
+)
+@click.argument("named", nargs=-1, metavar="[FILE|FOLDER|ADDRESS]...")
+def mcp(named: tuple[str, ...]) -> int:
+    """Answer the questions of query to a client of the Model Context Protocol."""
+    from dtrace_profiler.cli import mcp as server
+
+    return server.serve(named)
 
 
 @cli.command(

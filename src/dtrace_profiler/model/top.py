@@ -43,14 +43,14 @@ def top_functions(
 ) -> list[TopFunction]:
     """Largest first; equal ones by the other value, then by name. Linear in the profile's nodes."""
     tree = CallTree.from_profile(profile, by=by, threads=threads)
-    self_value, total = _sums(tree)
+    self_value, total = sums_by_frame(tree)
     scale = 1
     if profile.meta.unit == "samples":
         self_weight, total_weight, all_weight = self_value, total, tree.total[0]
     else:
-        squared, scale = _squared(profile)
-        squares = CallTree.from_profile(squared, by=by, threads=threads)
-        self_weight, total_weight = _sums(squares)
+        squares_of, scale = squared(profile)
+        squares = CallTree.from_profile(squares_of, by=by, threads=threads)
+        self_weight, total_weight = sums_by_frame(squares)
         all_weight = squares.total[0]
     everything = tree.total[0]
     rows = [
@@ -78,7 +78,7 @@ def _error(value: int, everything: int, weight: int, all_weight: int) -> float:
     return sqrt(max(0.0, (1 - share) ** 2 * weight + share**2 * (all_weight - weight)))
 
 
-def _sums(tree: CallTree) -> tuple[array[int], array[int]]:
+def sums_by_frame(tree: CallTree) -> tuple[array[int], array[int]]:
     """Self and total, an entry a frame of the tree."""
     own = array("q", bytes(8 * len(tree.frames)))
     total = array("q", bytes(8 * len(tree.frames)))
@@ -111,7 +111,7 @@ def _outermost(tree: CallTree) -> bytearray:
     return out
 
 
-def _squared(profile: Profile) -> tuple[Profile, int]:
+def squared(profile: Profile) -> tuple[Profile, int]:
     """The same profile with each value w as w² / scale², and the scale that keeps their sum within 64 bits."""
     scale = isqrt(sum(value * value for value in profile.value) >> 60) + 1
     squares = array("q", [value * value // (scale * scale) for value in profile.value])

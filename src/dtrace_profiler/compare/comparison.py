@@ -1,0 +1,190 @@
+"""What changed from one profile to another, function by function, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dtrace_profiler.compare.comparability import comparability, seconds_a_value
+from dtrace_profiler.compare.groups import By, Group, GroupSums, Measure, Weight, group_sums
+from dtrace_profiler.compare.intervals import Interval, difference_interval, holm, normal_quantile
+from dtrace_profiler.compare.quantities import Estimate, Normalise, Scale, p_value
+from dtrace_profiler.errors import NotComparable, UsageError
+from dtrace_profiler.model.profile import Profile, Unit
+
+DEFAULT_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow:
+    """All values as `Comparison.quantity` says."""
+
+    name: str
+    """`module:function`, a file, or a module."""
+    module: str
+    function: str
+    before: float
+    after: float
+    change: float
+    """after - before."""
+    interval: Interval
+    """Of the change, at the comparison's confidence, for this row alone."""
+    p_value: float
+    """Of this row alone."""
+    adjusted_p_value: float
+    """Holm's, over all rows."""
+    beyond_noise: bool
+    """`adjusted_p_value` is at most 1 - confidence. Where nothing changed, there is any such row with at most that
+    chance."""
+
+    @property
+    def relative(self) -> float | None:
+        """The change as a part of what was before; None where there was nothing."""
+        return self.change / self.before if self.before else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two profiles."""
+
+    samples: int
+    value: int
+    """In `unit`."""
+    unit: Unit
+    engine: str
+    target: str
+    duration_ns: int
+    frequency_hz: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    by: By
+    measure: Measure
+    normalise: Normalise
+    quantity: str
+    """Of the numbers: `share` (of 1), `cores` (seconds of CPU time a second), `seconds` (of CPU time), `samples`."""
+    confidence: float
+    before: Side
+    after: Side
+    whole: ComparisonRow | None
+    """All of both; None for shares."""
+    rows: tuple[ComparisonRow, ...]
+    """The largest changes first; equal ones by name. All groups that either has."""
+    warnings: tuple[str, ...]
+
+
+def compare(
+    before: Profile,
+    after: Profile,
+    *,
+    by: By = "function",
+    measure: Measure = "self",
+    normalise: Normalise = "samples",
+    confidence: float = DEFAULT_CONFIDENCE,
+    anyway: bool = False,
+) -> Comparison:
+    """Raises `NotComparable` where the numbers of the two don't mean the same, unless `anyway`: then it is a warning;
+    also where one has no samples. `UsageError` for a confidence that is none."""
+    if not 0.5 <= confidence < 1:
+        raise UsageError(f"confidence {confidence!r} is out of range: 0.5 to below 1.")
+    for name, profile in (("A", before), ("B", after)):
+        if profile.total <= 0:
+            raise NotComparable(f"{name} has no samples: there is nothing to compare.")
+    said = comparability(before, after, measure=measure, normalise=normalise)
+    impossible = normalise == "time" and not all(
+        profile.meta.duration_ns and seconds_a_value(profile) for profile in (before, after)
+    )
+    if said.refusals and (impossible or not anyway):
+        raise NotComparable(said.refusals[0], remedy="" if impossible else "--anyway, if you know better")
+    sums = group_sums(before, by, measure), group_sums(after, by, measure)
+    units = [seconds_a_value(profile) for profile in (before, after)]
+    in_seconds = all(units) and normalise != "samples"
+    scales = [
+        Scale(
+            normalise,
+            part.everything,
+            unit if in_seconds else 1.0,
+            profile.meta.duration_ns / 1e9 if normalise == "time" else 1.0,
+        )
+        for profile, part, unit in zip((before, after), sums, units, strict=True)
+    ]
+    rows = _rows(sums, scales, confidence, normalise)
+    whole = None
+    if normalise != "samples":
+        whole = _row(Group("", ""), [part.everything for part in sums], scales, confidence, normalise)
+        whole = _adjusted(whole, whole.p_value, confidence)
+    return Comparison(
+        by=by,
+        measure=measure,
+        normalise=normalise,
+        quantity=_quantity(normalise, in_seconds),
+        confidence=confidence,
+        before=_side(before),
+        after=_side(after),
+        whole=whole,
+        rows=rows,
+        warnings=said.refusals + said.warnings,
+    )
+
+
+def _quantity(normalise: Normalise, in_seconds: bool) -> str:
+    if normalise == "samples":
+        return "share"
+    if normalise == "time":
+        return "cores"
+    return "seconds" if in_seconds else "samples"
+
+
+def _rows(
+    sums: tuple[GroupSums, GroupSums], scales: list[Scale], confidence: float, normalise: Normalise
+) -> tuple[ComparisonRow, ...]:
+    nothing = Weight(0, 0.0)
+    rows = [
+        _row(group, [part.groups.get(group, nothing) for part in sums], scales, confidence, normalise)
+        for group in sums[0].groups | sums[1].groups
+    ]
+    adjusted = holm([row.p_value for row in rows])
+    out = [_adjusted(row, value, confidence) for row, value in zip(rows, adjusted, strict=True)]
+    out.sort(key=lambda row: (-abs(row.change), row.name))
+    return tuple(out)
+
+
+def _row(
+    group: Group, weights: list[Weight], scales: list[Scale], confidence: float, normalise: Normalise
+) -> ComparisonRow:
+    """Not adjusted yet."""
+    z = normal_quantile(confidence)
+    first, second = (scale.estimate(weight, z) for scale, weight in zip(scales, weights, strict=True))
+    return _compared(group, first, second, p_value(first, second, normalise))
+
+
+def _compared(group: Group, before: Estimate, after: Estimate, p: float) -> ComparisonRow:
+    return ComparisonRow(
+        name=group.name,
+        module=group.module,
+        function=group.function,
+        before=before.point,
+        after=after.point,
+        change=after.point - before.point,
+        interval=difference_interval(before.point, before.interval, after.point, after.interval),
+        p_value=p,
+        adjusted_p_value=p,
+        beyond_noise=False,
+    )
+
+
+def _adjusted(row: ComparisonRow, value: float, confidence: float) -> ComparisonRow:
+    return replace(row, adjusted_p_value=value, beyond_noise=value <= 1 - confidence)
+
+
+def _side(profile: Profile) -> Side:
+    meta = profile.meta
+    return Side(
+        samples=profile.total if meta.unit == "samples" else len(profile),
+        value=profile.total,
+        unit=meta.unit,
+        engine=meta.engine,
+        target=meta.target,
+        duration_ns=meta.duration_ns,
+        frequency_hz=meta.frequency_hz,
+    )
