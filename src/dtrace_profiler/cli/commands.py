@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dtrace_profiler._version import __version__
+from dtrace_profiler.cli import compare_commands
 from dtrace_profiler.cli.parameters import ProcessId, make_options, output_options, sampling_options
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -185,3 +186,6 @@ def completion(shell: str) -> int:
     assert kind is not None
     click.echo(kind(cli, {}, "dtrace-profiler", "_DTRACE_PROFILER_COMPLETE").source())
     return 0
+
+
+cli.add_command(compare_commands.diff)

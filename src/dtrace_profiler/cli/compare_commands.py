@@ -1,0 +1,82 @@
+"""The commands that compare profiles, and their help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dtrace_profiler.cli.compare_options import Percent, Range, quantity_options
+from dtrace_profiler.cli.parameters import Number, ProcessId
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dtrace-profiler diff before.dtrace after.dtrace
+  dtrace-profiler diff before.pb.gz after.pb.gz -o diff.html     red has grown, blue has shrunk
+  dtrace-profiler diff a.dtrace b.dtrace --format markdown       for a pull request
+  dtrace-profiler diff run.dtrace run.dtrace --range-a ..10s --range-b 10s..20s
+  dtrace-profiler diff run.dtrace run.dtrace --process-a 4711 --process-b 4712 --measure total
+
+Each change has the interval that it lies in with this confidence, as far as sampling goes; * marks those that are
+beyond noise, all rows together. The interval knows nothing of how much one run differs from another: that is what
+dtrace-profiler gate is for, with several runs a side."""
+)
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--range-a", type=Range(), metavar="FROM..TO", help="Only this time of A, as 10s..20s, ..1m or 30s.. .")
+@click.option("--range-b", type=Range(), metavar="FROM..TO", help="Only this time of B.")
+@click.option("--process-a", multiple=True, type=ProcessId(), metavar="PID", help="Only this process of A.")
+@click.option("--process-b", multiple=True, type=ProcessId(), metavar="PID", help="Only this process of B.")
+@click.option("--thread-a", multiple=True, metavar="ID|NAME", help="Only this thread of A.")
+@click.option("--thread-b", multiple=True, metavar="ID|NAME", help="Only this thread of B.")
+@quantity_options
+@click.option(
+    "--confidence", type=Percent(50, 99.9999), default="95%", show_default=True, help="Of intervals and marks."
+)
+@click.option(
+    "-n",
+    "--limit",
+    type=Number("N", "rows", 1, 1_000_000_000),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Rows; how many there are besides is told.",
+)
+@click.option(
+    "--min-share", type=Percent(0, 100), default="0%", help="Leave out rows that are smaller than this in A and in B."
+)
+@click.option("--only-changed", is_flag=True, help="Only rows that changed by more than noise.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Write it here, in the format of the suffix: .txt .md .json .html; - is stdout. May be given several times.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "markdown", "json", "html"]),
+    help="The format, whatever the suffix.",
+)
+def diff(before: str, after: str, outputs: tuple[str, ...], format_name: str | None, **values: Any) -> int:
+    """Say what changed from one profile to another, and which changes are more than chance.
+
+    A and B are any files that convert reads; - is stdin.
+    """
+    from dtrace_profiler.cli import diff as work
+
+    sides = [
+        work.Part(
+            path=path,
+            time=values.pop(f"range_{letter}"),
+            processes=values.pop(f"process_{letter}"),
+            threads=values.pop(f"thread_{letter}"),
+        )
+        for path, letter in ((before, "a"), (after, "b"))
+    ]
+    request = work.Request(least=values.pop("min_share"), **values)
+    return work.diff((sides[0], sides[1]), request, outputs, format_name)
