@@ -189,3 +189,4 @@ def completion(shell: str) -> int:
 
 
 cli.add_command(compare_commands.diff)
+cli.add_command(compare_commands.gate)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dtrace_profiler.cli.compare_options import Percent, Range, quantity_options
+from dtrace_profiler.cli.gate_command import GateCommand
 from dtrace_profiler.cli.parameters import Number, ProcessId
 
 
@@ -80,3 +81,85 @@ def diff(before: str, after: str, outputs: tuple[str, ...], format_name: str | N
     ]
     request = work.Request(least=values.pop("min_share"), **values)
     return work.diff((sides[0], sides[1]), request, outputs, format_name)
+
+
+@click.command(
+    cls=GateCommand,
+    epilog="""\b
+Examples:
+  dtrace-profiler gate --baseline old-*.dtrace --candidate new-*.dtrace --fail-on '*>5%'
+  dtrace-profiler gate --baseline old-*.dtrace --candidate new-*.dtrace --fail-on 'app.views:*>10%' -o report.md
+  dtrace-profiler gate --baseline old-*.dtrace --candidate new-*.dtrace --normalise run --fail-on '(all)>3%'
+  dtrace-profiler gate --calibrate --baseline old-*.dtrace --fail-on '*>5%'
+
+A rule is PATTERN>LIMIT: a function's name, or module:function, with * for any characters; the limit as 5% of what it
+was, or as 0.5pp of all samples. (all) is the whole run, with --normalise run or time.
+
+The exit status is 0 for PASS, 1 for FAIL and 2 for INCONCLUSIVE. Errors have others: 64 for wrong options, 5 for a
+file that can't be read, 70 for a defect of ours. Six runs a side, taken in turn, are a good beginning.""",
+)
+@click.option(
+    "--baseline",
+    multiple=True,
+    metavar="FILE...",
+    help="Runs of the program as it was, a file each; *.dtrace may stand here.",
+)
+@click.option("--candidate", multiple=True, metavar="FILE...", help="Runs of the program as it is now.")
+@click.option(
+    "--fail-on", "rules", multiple=True, metavar="RULE", help="PATTERN>LIMIT, as '*>5%'. May be given several times."
+)
+@quantity_options
+@click.option(
+    "--level",
+    type=Percent(0.0001, 50),
+    default="5%",
+    show_default=True,
+    help="The chance of FAIL where nothing grew by more than its rule allows is at most this.",
+)
+@click.option(
+    "--min-share",
+    type=Percent(0, 100),
+    default="0.5%",
+    show_default=True,
+    help="A rule with * leaves out what is smaller than this part of all runs together.",
+)
+@click.option("--prove", is_flag=True, help="PASS only if each has surely grown by less than its rule allows.")
+@click.option(
+    "--calibrate", is_flag=True, help="All runs are of one program: show how often this gate alarms falsely."
+)
+@click.option(
+    "-n",
+    "--limit",
+    type=Number("N", "rows", 1, 1_000_000_000),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Rows of the report; JSON has all.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Write the report here, in the format of the suffix: .md .json .txt; - is stdout. May be given again.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "markdown", "json"]),
+    help="The format, whatever the suffix.",
+)
+def gate(
+    baseline: tuple[str, ...],
+    candidate: tuple[str, ...],
+    rules: tuple[str, ...],
+    outputs: tuple[str, ...],
+    format_name: str | None,
+    **values: Any,
+) -> int:
+    """Compare several runs of two versions of a program, and fail where one has surely become slower."""
+    from dtrace_profiler.cli import gate as work
+
+    request = work.Request(least_share=values.pop("min_share"), **values)
+    return work.gate(baseline, candidate, rules, request, outputs, format_name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dtrace_profiler.compare import Comparison, ComparisonRow, Side
+from dtrace_profiler.compare import By, Comparison, ComparisonRow, Measure, Side
 from dtrace_profiler.formats.facts import duration
 from dtrace_profiler.formats.names import shown
 
@@ -45,7 +45,7 @@ def chosen_rows(
 
 
 def cells(row: ComparisonRow, quantity: str) -> Cells:
-    value, change = _formats(quantity)
+    value, change = number_formats(quantity)
     return Cells(
         before=value(row.before) if row.before else "0",
         after=value(row.after) if row.after else "0",
@@ -62,9 +62,13 @@ def p_text(p: float) -> str:
 
 def heading(comparison: Comparison) -> str:
     """What the numbers are."""
-    by = comparison.by
-    unit = " (changes in percentage points)" if comparison.quantity == "share" else ""
-    return f"{_MEASURES[comparison.measure]} time by {by}: {_WHAT[comparison.quantity]}{unit}"
+    return quantity_text(comparison.by, comparison.measure, comparison.quantity)
+
+
+def quantity_text(by: By, measure: Measure, quantity: str) -> str:
+    """What is compared, in words."""
+    unit = " (changes in percentage points)" if quantity == "share" else ""
+    return f"{_MEASURES[measure]} time by {by}: {_WHAT[quantity]}{unit}"
 
 
 def verdict(comparison: Comparison) -> str:
@@ -127,7 +131,7 @@ def _painted(text: str, code: str, colour: bool) -> str:
     return f"{code}{text}{_END}" if colour else text
 
 
-def _formats(quantity: str) -> tuple[Callable[[float], str], Callable[[float], str]]:
+def number_formats(quantity: str) -> tuple[Callable[[float], str], Callable[[float], str]]:
     """Of a value, and of a change."""
     if quantity == "share":
         return (lambda value: f"{100 * value:.2f} %"), (lambda value: _signed(100 * value, 2))
