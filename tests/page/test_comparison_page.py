@@ -78,8 +78,8 @@ def test_the_page_shows_what_grew_and_what_shrank(browser: Browser, tmp_path: Pa
     page.goto(path.as_uri())
     wait_for(page, "window.dtraceProfiler?.firstDraw > 0")
     changes = page.evaluate(
-        """() => { const { tree, functions } = window.dtraceProfiler.page; const out = {};
-        for (let node = 1; node < tree.length; node++) out[functions.list[tree.fn.data[node]].name] = tree.change(node);
+        """() => { const { tree, functions: { list } } = window.dtraceProfiler.page; const out = {};
+        for (let node = 1; node < tree.length; node++) out[list[tree.fn.data[node]].name] = tree.change(node);
         return out; }"""
     )
     assert changes == {"main": 0, "work": pytest.approx(0.5), "rest": pytest.approx(-300 / 690)}

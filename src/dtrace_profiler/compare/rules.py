@@ -14,19 +14,18 @@ The last `>` begins the limit, so names of C++ need no quoting: `*:std::vector<i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 from dtrace_profiler.compare.groups import Group
 from dtrace_profiler.errors import UsageError
+from dtrace_profiler.model.wildcard import matches
 
 ALL = Group("(all)", "")
 """The whole run, where it is not a share."""
 _RULE = re.compile(r"(?P<pattern>.*\S)\s*>\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>%|pp)\s*", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     text: str
     """As it was written."""
@@ -35,7 +34,7 @@ class Rule:
     """A part of the baseline, or of all; 0.05 for 5%."""
     relative: bool
 
-    @cached_property
+    @property
     def wide(self) -> bool:
         """Whether it may mean many: those that are hardly there are left out then."""
         return "*" in self.pattern
@@ -43,19 +42,11 @@ class Rule:
     def matches(self, group: Group) -> bool:
         if group == ALL or self.pattern == ALL.name:
             return group == ALL and self.pattern == ALL.name
-        return self._match(group)
-
-    @cached_property
-    def _match(self) -> Callable[[Group], bool]:
         module, colon, function = self.pattern.partition(":")
         if not colon:
             # By file or module there is no function: the one name is meant.
-            only = _wildcard(self.pattern)
-            return lambda group: only.fullmatch(group.function or group.module) is not None
-        of_module, of_function = _wildcard(module), _wildcard(function)
-        return lambda group: (
-            of_module.fullmatch(group.module) is not None and of_function.fullmatch(group.function) is not None
-        )
+            return matches(self.pattern, group.function or group.module)
+        return matches(module, group.module) and matches(function, group.function)
 
     def allowed(self, baseline: float) -> float:
         """The largest value that is no failure, for this one of the baseline."""
@@ -70,9 +61,3 @@ def parse_rule(text: str) -> Rule:
             f"{text!r} is no rule to fail on: write PATTERN>LIMIT, as in 'app.views:*>5%' or 'json:loads>0.5pp'."
         )
     return Rule(text.strip(), match["pattern"], float(match["number"]) / 100, match["unit"] == "%")
-
-
-def _wildcard(pattern: str) -> re.Pattern[str]:
-    # Stars in a row are one, so that no name takes long.
-    pieces = re.split(r"\*+", pattern)
-    return re.compile("(?s:.*?)".join(map(re.escape, pieces)), re.DOTALL)
