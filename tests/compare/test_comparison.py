@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from dtrace_profiler.compare import Comparison, ComparisonRow, compare
 from dtrace_profiler.errors import NotComparable, UsageError
+from dtrace_profiler.formats import read_profile
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Unit
@@ -216,3 +218,22 @@ def test_nothing_can_be_said_of_a_profile_without_samples() -> None:
 def test_a_confidence_of_95_is_told_to_be_out_of_range() -> None:
     with pytest.raises(UsageError, match="out of range"):
         compare(BEFORE, AFTER, confidence=95)
+
+
+DATA = Path(__file__).parents[1] / "data" / "profilers"
+
+
+@pytest.mark.parametrize("other", ["austin-mem.austin", "austin.austin", "tachyon.jsonl", "viztracer.trace.json"])
+def test_files_of_other_things_than_cpu_time_are_refused(other: str) -> None:
+    """By what the real readers note."""
+    with pytest.raises(NotComparable, match="different things"):
+        compare(read_profile(DATA / "austin-cpu.austin"), read_profile(DATA / other))
+
+
+def test_perfs_events_are_told_apart_where_they_are_no_cpu_time() -> None:
+    clock = read_profile(DATA / "perf-dwarf.perf")  # cpu-clock:ppp
+    assert compare(clock, read_profile(DATA / "perf-srcline.perf")).rows  # cpu-clock
+    misses = with_meta(clock, notes=("Samples of perf's event `cache-misses:u`.",))
+    with pytest.raises(NotComparable, match=r"different things.*cache-misses"):
+        compare(clock, misses)
+    assert compare(misses, misses).rows

@@ -98,7 +98,8 @@ def _text(comparison: Comparison, names: tuple[str, str], request: Request, chos
         return write_markdown(comparison, rows, names)
     if chosen == "json":
         return write_json(comparison, rows, names)
-    width = min(_MAX_WIDTH, shutil.get_terminal_size().columns) if path == STDOUT else _MAX_WIDTH
+    in_terminal = path == STDOUT and sys.stdout.isatty()
+    width = min(_MAX_WIDTH, shutil.get_terminal_size().columns) if in_terminal else _MAX_WIDTH
     return write_table(comparison, rows, names, colour=path == STDOUT and colourful(), width=width)
 
 

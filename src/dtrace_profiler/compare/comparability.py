@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from dtrace_profiler.compare.groups import Measure
@@ -9,6 +10,9 @@ from dtrace_profiler.compare.quantities import Normalise, seconds_a_value
 from dtrace_profiler.model.frame import FrameKind
 from dtrace_profiler.model.profile import Profile
 
+_EVENT = re.compile(r"Samples of perf's event `(?P<name>[^:`]*)")
+_CPU_EVENTS = ("cpu-clock", "task-clock", "cycles", "cpu-cycles")
+"""Whose samples are of CPU time, or nearly."""
 _NOT_CPU_SAMPLES = ("The values are ", "Austin sampled by the clock", "Sampled in the mode ")
 """How notes begin with which a reader says that a file's values are something else than samples of CPU time."""
 _EXPECTED = 10
@@ -62,13 +66,17 @@ class _Pair:
 
 
 def _values(pair: _Pair) -> list[str]:
-    notes = [
-        sorted(note for note in profile.meta.notes if note.startswith(_NOT_CPU_SAMPLES)) for profile in pair.profiles
-    ]
+    notes = [sorted(filter(_tells_of_values, profile.meta.notes)) for profile in pair.profiles]
     if notes[0] == notes[1]:
         return []
     said = [" ".join(own) or "The values are samples of CPU time." for own in notes]
     return [pair.told("the values of {a} and {b} are of different things. Of {a}: {0} Of {b}: {1}", *said)]
+
+
+def _tells_of_values(note: str) -> bool:
+    """Whether a reader's note says that the values are no samples of CPU time."""
+    event = _EVENT.match(note)
+    return note.startswith(_NOT_CPU_SAMPLES) or (event is not None and event["name"] not in _CPU_EVENTS)
 
 
 def _engine_names(pair: _Pair) -> list[str]:

@@ -57,7 +57,7 @@ def cells(row: ComparisonRow, quantity: str) -> Cells:
 
 
 def p_text(p: float) -> str:
-    return "<0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def heading(comparison: Comparison) -> str:
