@@ -100,9 +100,9 @@ def test_the_p_value_is_the_part_of_arrangements_that_are_as_extreme(first: list
 def test_many_runs_are_drawn_and_the_one_that_was_seen_is_among_them() -> None:
     ways = arrangements(12, 12, tests=10)
     assert not ways.exact
-    assert ways.chosen[0] == tuple(range(12, 24))
-    assert ways.p_values([1.0] * 12, [2.0] * 12)[0] == pytest.approx(1 / len(ways.chosen))
-    assert ways.chosen == arrangements(12, 12, tests=10).chosen
+    assert ways.drawn[0] == tuple(range(12, 24))
+    assert ways.p_values([1.0] * 12, [2.0] * 12)[0] == pytest.approx(1 / len(ways))
+    assert ways.drawn == arrangements(12, 12, tests=10).drawn
     assert arrangements(12, 12, tests=1000, level=0.05).smallest_p * 1000 <= 0.05
 
 

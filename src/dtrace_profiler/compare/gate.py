@@ -121,7 +121,7 @@ def judge(
         judgements=tuple(judgements),
         level=level,
         smallest_p=smallest,
-        ways=len(ways.chosen),
+        ways=len(ways),
         exact=ways.exact,
         left_out=left_out,
         least_share=least_share,

@@ -8,7 +8,7 @@ why the way that was seen is counted among those that are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, comb
@@ -28,39 +28,48 @@ class Arrangements:
 
     baselines: int
     candidates: int
-    chosen: tuple[tuple[int, ...], ...]
-    """All ways, or those drawn at random and the one that was seen."""
-    exact: bool
+    drawn: tuple[tuple[int, ...], ...]
+    """Those drawn at random, behind the one that was seen; empty where all are looked at."""
+
+    @property
+    def exact(self) -> bool:
+        return not self.drawn
+
+    def __len__(self) -> int:
+        return len(self.drawn) or comb(self.baselines + self.candidates, self.candidates)
 
     @property
     def smallest_p(self) -> float:
         """That a single test can give."""
-        return 1 / len(self.chosen)
+        return 1 / len(self)
 
     def p_values(self, baseline: Sequence[float], candidate: Sequence[float]) -> tuple[float, float]:
         """How likely it is, where both are alike, that the candidate's mean is as large as this or larger; and that
         it is as small as this or smaller."""
         values = [*baseline, *candidate]
-        seen = sum(candidate)
-        slack = _TOLERANCE * (sum(map(abs, values)) or 1.0)
-        larger = smaller = 0
-        for chosen in self.chosen:
-            total = sum([values[index] for index in chosen])
-            larger += total >= seen - slack
-            smaller += total <= seen + slack
-        return larger / len(self.chosen), smaller / len(self.chosen)
+        seen, slack = sum(candidate), _slack(values)
+        sums = list(self._sums(values))
+        larger = sum([total >= seen - slack for total in sums])
+        smaller = sum([total <= seen + slack for total in sums])
+        return larger / len(sums), smaller / len(sums)
 
     def is_larger(self, baseline: Sequence[float], candidate: Sequence[float], level: float) -> bool:
         """Whether the first of `p_values` is at most this level. Mostly known after a few of the ways."""
         values = [*baseline, *candidate]
-        least = sum(candidate) - _TOLERANCE * (sum(map(abs, values)) or 1.0)
-        left = int(level * len(self.chosen) * (1 + _TOLERANCE))
-        for chosen in self.chosen:
-            if sum([values[index] for index in chosen]) >= least:
+        least = sum(candidate) - _slack(values)
+        left = int(level * len(self) * (1 + _TOLERANCE))
+        for total in self._sums(values):
+            if total >= least:
                 left -= 1
                 if left < 0:
                     return False
         return True
+
+    def _sums(self, values: Sequence[float]) -> Iterator[float]:
+        """Of the values that each way gives to the candidate."""
+        if self.exact:
+            return map(sum, combinations(values, self.candidates))
+        return (sum([values[index] for index in chosen]) for chosen in self.drawn)
 
 
 def arrangements(
@@ -69,12 +78,16 @@ def arrangements(
     """All, where they are not too many; else so many drawn that `tests` corrected ones can still reach the level."""
     runs = baselines + candidates
     if comb(runs, candidates) <= MOST_EXACT:
-        return Arrangements(baselines, candidates, tuple(combinations(range(runs), candidates)), True)
+        return Arrangements(baselines, candidates, ())
     random = Random(seed)
-    drawn = min(_MOST_DRAWN, max(_LEAST_DRAWN, ceil(4 * tests / level)))
+    count = min(_MOST_DRAWN, max(_LEAST_DRAWN, ceil(4 * tests / level)))
     seen = tuple(range(baselines, runs))
-    chosen = [seen, *(tuple(random.sample(range(runs), candidates)) for _ in range(drawn))]
-    return Arrangements(baselines, candidates, tuple(chosen), False)
+    drawn = [seen, *(tuple(random.sample(range(runs), candidates)) for _ in range(count))]
+    return Arrangements(baselines, candidates, tuple(drawn))
+
+
+def _slack(values: Sequence[float]) -> float:
+    return _TOLERANCE * (sum(map(abs, values)) or 1.0)
 
 
 def runs_needed(tests: int, level: float) -> int:
