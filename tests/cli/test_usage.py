@@ -25,7 +25,7 @@ def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_commands() -> None:
-    assert COMMANDS == ["attach", "completion", "convert", "doctor", "run", "script", "view"]
+    assert COMMANDS == ["attach", "completion", "convert", "diff", "doctor", "gate", "run", "script", "view"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
