@@ -1,4 +1,4 @@
-"""What docs/compare.md and docs/gate.md show is what the commands above it print. DTRACE_PROFILER_BLESS=1 writes it."""
+"""What docs/compare.md and docs/gate.md show is what the commands there print. DTRACE_PROFILER_BLESS=1 writes it."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import pytest
 
 from dtrace_profiler.cli import main
 from dtrace_profiler.formats import write_profile
+from dtrace_profiler.formats.comparison_markdown import code
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta
@@ -83,6 +84,7 @@ def test_json_has_every_row(call: Call, runs: tuple[Path, Path]) -> None:
 def test_markdown_shows_a_hostile_name_as_it_is(call: Call, runs: tuple[Path, Path]) -> None:
     out = call("diff", *runs, "--format", "markdown")[1]
     assert "| ``app:a\\|b`<i>`` | 0 | 2.00 % |" in out
+    assert code("a\\|b") == "<code>a&#92;&#124;b</code>"  # which would be the end of a cell otherwise
     rows = [line for line in out.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {7}
 
@@ -148,7 +150,7 @@ def test_rows_are_chosen_by_number_share_and_change(call: Call, runs: tuple[Path
 
 
 def test_several_files_are_written_at_once(call: Call, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("x.txt", "x.md", "x.json", "x.html")]
+    files = [tmp_path / name for name in ("x.txt", "x.md", "x.json", "x.html", "x.svg")]
     status, out, _ = call("diff", *runs, *(word for file in files for word in ("-o", file)))
     assert (status, out) == (0, "")
     assert all(file.stat().st_size for file in files)

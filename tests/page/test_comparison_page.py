@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import pytest
 from page_browser import wait_for
@@ -11,7 +13,8 @@ from page_profiles import native, python
 
 from dtrace_profiler.compare.merged import merged
 from dtrace_profiler.errors import NotComparable
-from dtrace_profiler.formats import comparison_page
+from dtrace_profiler.formats import comparison_page, svg_comparison
+from dtrace_profiler.formats.palette import differences
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Unit
@@ -97,3 +100,37 @@ def test_the_page_shows_what_grew_and_what_shrank(browser: Browser, tmp_path: Pa
     assert page.evaluate("window.dtraceProfiler.page.tree.before.total[0] > 0")
     assert wrong == []
     page.close()
+
+
+@pytest.mark.parametrize(("unit", "value"), [("samples", 1), ("nanoseconds", 10_000_000)])
+def test_the_picture_has_the_shares_of_both_and_the_colours_of_the_change(unit: Unit, value: int) -> None:
+    before = made({(MAIN, WORK): 300, (MAIN, REST): 690, (MAIN,): 10}, unit, value)
+    after = made({(MAIN, WORK): 1200, (MAIN, REST): 780, (MAIN,): 20}, unit, value)
+    file = io.BytesIO()
+    svg_comparison.write(before, after, file, names=("old", "<b>new"), warnings=["Beware of B."])
+    root = ElementTree.fromstring(file.getvalue())
+    boxes = {}
+    for box in root.findall(".//{*}g"):
+        title = box.find("{*}title")
+        if title is not None and title.text:
+            name, *lines = title.text.split("\n")
+            width = box.find("{*}rect").get("width")  # type: ignore[union-attr]
+            boxes[name] = (box.get("class"), float(width or 0), lines)
+    assert {name: css for name, (css, _, _) in boxes.items()} == {
+        "all": "root",
+        "main": "cs0",
+        "work": "cm2",
+        "rest": "cl2",
+    }
+    assert boxes["work"][1] == pytest.approx(boxes["all"][1] * 0.45, abs=0.1)  # the mean of 30 % and 60 %
+    assert any(line.startswith("A 30.0 % ± 1.4") for line in boxes["work"][2])
+    assert any(line.startswith("B 60.0 % ± 1.1") for line in boxes["work"][2])
+    assert "B − A +30.00 percentage points" in boxes["work"][2]
+    text = "".join(root.itertext())
+    assert "old → <b>new" in text
+    assert "Beware of B." in text
+
+
+def test_the_colours_of_a_comparison_are_those_of_the_page() -> None:
+    assert differences()["light"].more == "#f08a7c"
+    assert set(differences()) == {"light", "dark"}

@@ -55,12 +55,12 @@ dtrace-profiler gate is for, with several runs a side."""
     "outputs",
     multiple=True,
     metavar="FILE",
-    help="Write it here, in the format of the suffix: .txt .md .json .html; - is stdout. May be given several times.",
+    help="Write it here, in the format of the suffix: .txt .md .json .html .svg; - is stdout. May be given again.",
 )
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["text", "markdown", "json", "html"]),
+    type=click.Choice(["text", "markdown", "json", "html", "svg"]),
     help="The format, whatever the suffix.",
 )
 def diff(before: str, after: str, outputs: tuple[str, ...], format_name: str | None, **values: Any) -> int:

@@ -19,11 +19,18 @@ from dtrace_profiler.formats.comparison_markdown import write_markdown
 from dtrace_profiler.formats.comparison_page import write as write_page
 from dtrace_profiler.formats.comparison_text import chosen_rows, write_table
 from dtrace_profiler.formats.files import replaced_file
+from dtrace_profiler.formats.svg_comparison import write as write_svg
 from dtrace_profiler.model.profile import Profile
 from dtrace_profiler.platforms.ownership import give_to_invoking_user
 from dtrace_profiler.transform.part import TimeRange, part
 
-FORMATS = {"text": (".txt",), "markdown": (".md", ".markdown"), "json": (".json",), "html": (".html", ".htm")}
+FORMATS = {
+    "text": (".txt",),
+    "markdown": (".md", ".markdown"),
+    "json": (".json",),
+    "html": (".html", ".htm"),
+    "svg": (".svg",),
+}
 _MAX_WIDTH = 160
 
 
@@ -84,9 +91,10 @@ def diff(parts: tuple[Part, Part], request: Request, outputs: Sequence[str], for
         anyway=request.anyway,
     )
     for path, chosen in planned:
-        if chosen == "html":
+        if chosen in ("html", "svg"):
+            draw = write_page if chosen == "html" else write_svg
             with writing(path) as file:
-                write_page(before, after, file, names=names, warnings=comparison.warnings)
+                draw(before, after, file, names=names, warnings=comparison.warnings)
         else:
             write_text(path, _text(comparison, names, request, chosen, path))
     return 0

@@ -12,7 +12,11 @@ from dtrace_profiler.formats.names import shown
 
 def code(name: str) -> str:
     """A name as a span of code in a table: no text in it means anything to Markdown."""
-    text = shown(name).replace("|", "\\|")
+    text = shown(name)
+    if "|" in text and "\\" in text:
+        # In a table `\\\\|` is a backslash and the end of the cell. References mean only themselves.
+        return f"<code>{re.sub(r'[^0-9A-Za-z]', lambda match: f'&#{ord(match[0])};', text)}</code>"
+    text = text.replace("|", "\\|")
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     room = " " if text.startswith("`") or text.endswith("`") else ""

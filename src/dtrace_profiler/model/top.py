@@ -48,8 +48,8 @@ def top_functions(
     if profile.meta.unit == "samples":
         self_weight, total_weight, all_weight = self_value, total, tree.total[0]
     else:
-        squared, scale = _squared(profile)
-        squares = CallTree.from_profile(squared, by=by, threads=threads)
+        squares_of, scale = squared(profile)
+        squares = CallTree.from_profile(squares_of, by=by, threads=threads)
         self_weight, total_weight = sums_by_frame(squares)
         all_weight = squares.total[0]
     everything = tree.total[0]
@@ -111,7 +111,7 @@ def _outermost(tree: CallTree) -> bytearray:
     return out
 
 
-def _squared(profile: Profile) -> tuple[Profile, int]:
+def squared(profile: Profile) -> tuple[Profile, int]:
     """The same profile with each value w as w² / scale², and the scale that keeps their sum within 64 bits."""
     scale = isqrt(sum(value * value for value in profile.value) >> 60) + 1
     squares = array("q", [value * value // (scale * scale) for value in profile.value])
