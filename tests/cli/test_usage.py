@@ -26,7 +26,21 @@ def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands() -> None:
     assert [
-        *("attach", "completion", "convert", "doctor", "mcp", "query", "run", "script", "stat", "top", "view")
+        *(
+            "attach",
+            "completion",
+            "convert",
+            "diff",
+            "doctor",
+            "gate",
+            "mcp",
+            "query",
+            "run",
+            "script",
+            "stat",
+            "top",
+        ),
+        "view",
     ] == COMMANDS
 
 

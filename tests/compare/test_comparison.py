@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dtrace_profiler.compare import Comparison, ComparisonRow, compare
+from dtrace_profiler.compare import By, Comparison, ComparisonRow, Measure, Normalise, compare
 from dtrace_profiler.errors import NotComparable, UsageError
+from dtrace_profiler.formats import read_profile
+from dtrace_profiler.formats.comparison_json import write_json
+from dtrace_profiler.formats.comparison_markdown import write_markdown
+from dtrace_profiler.formats.comparison_text import write_table
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile, Unit
@@ -216,3 +225,83 @@ def test_nothing_can_be_said_of_a_profile_without_samples() -> None:
 def test_a_confidence_of_95_is_told_to_be_out_of_range() -> None:
     with pytest.raises(UsageError, match="out of range"):
         compare(BEFORE, AFTER, confidence=95)
+
+
+DATA = Path(__file__).parents[1] / "data" / "profilers"
+
+
+@pytest.mark.parametrize("other", ["austin-mem.austin", "austin.austin", "tachyon.jsonl", "viztracer.trace.json"])
+def test_files_of_other_things_than_cpu_time_are_refused(other: str) -> None:
+    """By what the real readers note."""
+    with pytest.raises(NotComparable, match="different things"):
+        compare(read_profile(DATA / "austin-cpu.austin"), read_profile(DATA / other))
+
+
+def test_perfs_events_are_told_apart_where_they_are_no_cpu_time() -> None:
+    clock = read_profile(DATA / "perf-dwarf.perf")  # cpu-clock:ppp
+    assert compare(clock, read_profile(DATA / "perf-srcline.perf")).rows  # cpu-clock
+    misses = with_meta(clock, notes=("Samples of perf's event `cache-misses:u`.",))
+    with pytest.raises(NotComparable, match=r"different things.*cache-misses"):
+        compare(clock, misses)
+    assert compare(misses, misses).rows
+
+
+names = st.text(st.characters(codec="utf-8"), max_size=6)
+frames = st.builds(
+    StackFrame, names, names, file=st.sampled_from(["", "/a.py", "/b.c"]), kind=st.sampled_from(list(FrameKind))
+)
+stacks = st.lists(st.tuples(st.lists(frames, min_size=1, max_size=5), st.integers(1, 50)), min_size=1, max_size=6)
+
+
+def any_profile(given: list[tuple[list[StackFrame], int]], unit: Unit) -> Profile:
+    builder = ProfileBuilder()
+    thread = builder.add_thread(1, 1)
+    for stack, count in given:
+        builder.add_sample(1, thread, builder.add_stack(stack), count)
+    return builder.snapshot(Meta(engine="dtrace", unit=unit, frequency_hz=10, duration_ns=10**9))
+
+
+@settings(max_examples=60)
+@given(
+    stacks,
+    stacks,
+    st.sampled_from(["function", "file", "module"]),
+    st.sampled_from(["self", "total"]),
+    st.sampled_from(["samples", "time", "run"]),
+    st.sampled_from(["samples", "nanoseconds"]),
+)
+def test_whatever_the_profiles_the_rows_add_up_and_can_be_written(
+    before: list[tuple[list[StackFrame], int]],
+    after: list[tuple[list[StackFrame], int]],
+    by: By,
+    measure: Measure,
+    normalise: Normalise,
+    unit: Unit,
+) -> None:
+    comparison = compare(
+        any_profile(before, unit),
+        any_profile(after, unit),
+        by=by,
+        measure=measure,
+        normalise=normalise,
+        anyway=True,
+    )
+    whole = comparison.whole
+    wholes = (1.0, 1.0) if whole is None else (whole.before, whole.after)
+    for found in comparison.rows:
+        assert found.interval.low <= found.change <= found.interval.high
+        assert 0 <= found.p_value <= found.adjusted_p_value <= 1
+        assert found.before <= wholes[0] * (1 + 1e-9)
+        assert found.after <= wholes[1] * (1 + 1e-9)
+    if measure == "self":
+        assert sum(found.before for found in comparison.rows) == pytest.approx(wholes[0])
+        assert sum(found.after for found in comparison.rows) == pytest.approx(wholes[1])
+    sides = ("a\x1b[31m|", "b`\n")
+    document = json.loads(write_json(comparison, comparison.rows, sides))
+    assert len(document["rows"]) == len(comparison.rows)
+    table = write_table(comparison, comparison.rows, sides, colour=False)
+    assert "\x1b" not in table
+    assert len(table.splitlines()) <= len(comparison.rows) + 12 + len(comparison.warnings)
+    lines = [line for line in write_markdown(comparison, comparison.rows, sides).splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(comparison.rows) + (whole is not None)
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {7}

@@ -45,11 +45,12 @@ export function describe(view, { node, above, value }, zoomed) {
   if (before) {
     const then = before.total[0] > 0 ? before.total[node] / before.total[0] : 0;
     const thenError = standardError(before.total[node], before.totalWeight[node], before.total[0], before.totalWeight[0]);
-    rows[0][0] = "A";
-    if (rows[1]) rows[1][0] = "A, self";
-    rows.push(["B", percent(then), errorText(thenError), quantity(before.total[node], unit)]);
+    const { sides } = store;
+    rows[0][0] = sides.now;
+    if (rows[1]) rows[1][0] = `${sides.now}, self`;
+    rows.push([sides.then, percent(then), errorText(thenError), quantity(before.total[node], unit)]);
     const nowError = standardError(tree.total[node], tree.totalWeight[node], whole, tree.totalWeight[0]);
-    rows.push(["A − B", pointsText((whole > 0 ? tree.total[node] / whole : 0) - then), errorText(Math.hypot(nowError, thenError)), ""]);
+    rows.push([`${sides.now} − ${sides.then}`, pointsText((whole > 0 ? tree.total[node] / whole : 0) - then), errorText(Math.hypot(nowError, thenError)), ""]);
     if (tree.change(node) === 0) remark = "No more than chance: within two standard errors.";
   } else if (zoomed > 0 && zoomed !== node && tree.total[zoomed] >= tree.total[node]) {
     const error = standardError(tree.total[node], tree.totalWeight[node], tree.total[zoomed], tree.totalWeight[zoomed]);

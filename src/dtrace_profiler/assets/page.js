@@ -215,7 +215,10 @@ class Page {
       ? `${state.leafFirst ? "callers of" : "from"} ${this.functions.list[this.functions.called(state.focus)]?.label ?? ""}`
       : state.leafFirst ? "all, by the function on CPU" : "all";
     const amount = (/** @type {number} */ value) => quantity(value, store.meta.unit);
-    return before ? `${label} · A: ${amount(total[0])}, B: ${amount(before.total[0])}` : `${label} · ${amount(total[0])}`;
+    if (!before) return `${label} · ${amount(total[0])}`;
+    const { now, then } = store.sides;
+    const sides = [`${now}: ${amount(total[0])}`, `${then}: ${amount(before.total[0])}`];
+    return `${label} · ${sides.sort().join(", ")}`;
   }
 
   // Time
@@ -390,7 +393,7 @@ class Page {
     this.table.show(
       { functions: this.functions, sums: now, whole: tree.total[0], wholeWeight: tree.totalWeight[0],
         before: before && tree.before
-          ? { sums: before, whole: tree.before.total[0], wholeWeight: tree.before.totalWeight[0] } : null,
+          ? { sides: this.store.sides, sums: before, whole: tree.before.total[0], wholeWeight: tree.before.totalWeight[0] } : null,
         matches: this.matches, theme: this.theme.name },
       this.state.columns,
     );

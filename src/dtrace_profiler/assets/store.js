@@ -20,11 +20,14 @@ import { Values } from "./values.js";
 /** @typedef {import("./values.js").ValueColumns} ValueColumns */
 /** @typedef {import("./times.js").PackedTimes} PackedTimes */
 /** @typedef {import("./times.js").NewTimes} NewTimes */
+/** @typedef {{now: string, then: string}} Sides how what is looked at is called, and what it is compared with */
 /** @typedef {{version: number, seq: number, strings: string[], frames: FrameColumns,
  *             nodes: {parent: number[], frame: number[]}, threads: Thread[], values: ValueColumns,
  *             elided: ValueColumns, elided_nodes: number, times: PackedTimes | null,
- *             lost: {second: number[], count: number[]}, meta: Meta}} Snapshot */
-/** @typedef {Partial<Omit<Snapshot, "seq" | "times">> & {seq: number, times?: NewTimes | PackedTimes | null}} Delta
+ *             lost: {second: number[], count: number[]}, meta: Meta,
+ *             before?: {values: ValueColumns, elided: ValueColumns}, sides?: Sides}} Snapshot
+ *  `before`: another profile, which this one is compared with (`formats/comparison_page.py`) */
+/** @typedef {Partial<Omit<Snapshot, "seq" | "times" | "before" | "sides">> & {seq: number, times?: NewTimes | PackedTimes | null}} Delta
  *  `threads` and `lost` replace what was there, `values`, `elided` and `times` are added to it. */
 
 export const DATA_VERSION = 1;
@@ -54,6 +57,15 @@ export class Store {
     /** Values of a node's callees that were too small for this file; node -1: of the root's. */
     this.elided = new Values();
     this.elidedNodes = 0;
+    /** @type {import("./values.js").Counted | null} */
+    this.before = null;
+    if (snapshot.before) {
+      this.before = { values: new Values(), elided: new Values() };
+      this.before.values.add(snapshot.before.values);
+      this.before.elided.add(snapshot.before.elided);
+    }
+    /** @type {Sides} */
+    this.sides = snapshot.sides ?? { now: "A", then: "B" };
     this.times = new Times(snapshot.meta.unit);
     /** Second → how much was lost in it. */
     this.lost = new Map();

@@ -12,7 +12,7 @@ import { errorText, integer, percent, pointsText, standardError } from "./text.j
  * @property {FunctionSums} sums
  * @property {number} whole the value that is 100 %
  * @property {number} wholeWeight
- * @property {{sums: FunctionSums, whole: number, wholeWeight: number} | null} before what is compared with
+ * @property {{sides: import("./store.js").Sides, sums: FunctionSums, whole: number, wholeWeight: number} | null} before what is compared with
  * @property {Uint8Array | null} matches
  * @property {"light" | "dark"} theme
  */
@@ -125,11 +125,12 @@ export class FunctionTable {
   }
 
   /** A share, and how much more or less it is than in what it is compared with.
-   * @param {TableData} data @param {number} value @param {number} then */
-  #change(data, value, then) {
+   * @param {TableData} data @param {number} value @param {number} before */
+  #change(data, value, before) {
+    const { now, then } = data.before?.sides ?? { now: "", then: "" };
     const share = shareOf(value, data.whole);
-    const difference = share - shareOf(then, data.before?.whole ?? 0);
-    const cell = element("td", { class: "share", title: "Share in A, and A − B in percentage points" },
+    const difference = share - shareOf(before, data.before?.whole ?? 0);
+    const cell = element("td", { class: "share", title: `Share in ${now}, and ${now} − ${then} in percentage points` },
       element("span", { class: "number" }, value > 0 ? percent(share) : "0"),
       element("span", { class: difference > 0 ? "error grown" : "error shrunk" }, difference ? pointsText(difference) : ""));
     cell.style.setProperty("--share", `${Math.min(100, share * 100).toFixed(2)}%`);

@@ -109,7 +109,7 @@ export class View {
     const { range } = this;
     const { than, threads } = this.state;
     const counted = range ? this.#countsOf(range) : this.store;
-    const before = range && than ? this.#countsOf(than) : null;
+    const before = this.store.before ?? (range && than ? this.#countsOf(than) : null);
     return { counted, before, threads };
   }
 

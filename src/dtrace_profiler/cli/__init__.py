@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from dtrace_profiler.cli.commands import ReaderGone, cli
+from dtrace_profiler.cli.gate_command import GATE_STATUSES, ErrorOfGate
 from dtrace_profiler.errors import CommandNotStarted, DTraceProfilerError, EngineError, TargetError
 
 PROGRAM = "dtrace-profiler"
@@ -30,33 +31,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         _flush()
         return status if isinstance(status, int) else 0
-    except click.UsageError as error:
+    except ErrorOfGate as error:
+        status = _told(error.error)
+        return GATE_STATUSES.get(status, status)
+    except (Exception, KeyboardInterrupt) as error:
+        return _told(error)
+
+
+def _told(error: BaseException) -> int:
+    """Says what is wrong, and returns the exit status."""
+    if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx is not None else PROGRAM
         say(error.format_message(), f"{where} --help")
         return _USAGE
-    except click.ClickException as error:
+    if isinstance(error, click.ClickException):
         say(error.format_message())
         return error.exit_code
-    except DTraceProfilerError as error:
+    if isinstance(error, DTraceProfilerError):
         known = isinstance(error, EngineError | TargetError) and not isinstance(error, CommandNotStarted)
         say(str(error), error.remedy, error.page if known else "")
         _trace()
         return error.exit_status
-    except (ReaderGone, BrokenPipeError):
+    if isinstance(error, (ReaderGone, BrokenPipeError)):
         # Who read our output has gone, as `head` does. Nothing more can be written there, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except (KeyboardInterrupt, click.Abort):
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
         say("interrupted.")
         return _INTERRUPTED
-    except Exception as error:
-        where = _origin(error)
-        say(
-            f"unexpected {type(error).__name__}{where}: {error}",
-            f"{DEBUG_VARIABLE}=1, and please report what it prints",
-        )
-        _trace()
-        return 1
+    where = _origin(error)
+    say(
+        f"unexpected {type(error).__name__}{where}: {error}",
+        f"{DEBUG_VARIABLE}=1, and please report what it prints",
+    )
+    _trace()
+    return 1
 
 
 def say(sentence: str, remedy: str = "", page: str = "") -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dtrace_profiler._version import __version__
+from dtrace_profiler.cli import compare_commands
 from dtrace_profiler.cli.configuration import ConfiguredCommand
 from dtrace_profiler.cli.parameters import Duration, ProcessId, make_options, output_options, sampling_options
 from dtrace_profiler.cli.query_commands import query
@@ -263,3 +264,7 @@ def completion(shell: str) -> int:
     assert kind is not None
     click.echo(kind(cli, {}, "dtrace-profiler", "_DTRACE_PROFILER_COMPLETE").source())
     return 0
+
+
+cli.add_command(compare_commands.diff)
+cli.add_command(compare_commands.gate)

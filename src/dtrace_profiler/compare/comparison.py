@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dtrace_profiler.compare.comparability import comparability, seconds_a_value
+from dtrace_profiler.compare.comparability import comparability
 from dtrace_profiler.compare.groups import By, Group, GroupSums, Measure, Weight, group_sums
 from dtrace_profiler.compare.intervals import Interval, difference_interval, holm, normal_quantile
-from dtrace_profiler.compare.quantities import Estimate, Normalise, Scale, p_value
+from dtrace_profiler.compare.quantities import Estimate, Normalise, Scale, p_value, quantity_of, scale_of
 from dtrace_profiler.errors import NotComparable, UsageError
 from dtrace_profiler.model.profile import Profile, Unit
 
@@ -91,33 +91,24 @@ def compare(
         if profile.total <= 0:
             raise NotComparable(f"{name} has no samples: there is nothing to compare.")
     said = comparability(before, after, measure=measure, normalise=normalise)
-    impossible = normalise == "time" and not all(
-        profile.meta.duration_ns and seconds_a_value(profile) for profile in (before, after)
-    )
-    if said.refusals and (impossible or not anyway):
-        raise NotComparable(said.refusals[0], remedy="" if impossible else "--anyway, if you know better")
     sums = group_sums(before, by, measure), group_sums(after, by, measure)
-    units = [seconds_a_value(profile) for profile in (before, after)]
-    in_seconds = all(units) and normalise != "samples"
     scales = [
-        Scale(
-            normalise,
-            part.everything,
-            unit if in_seconds else 1.0,
-            profile.meta.duration_ns / 1e9 if normalise == "time" else 1.0,
-        )
-        for profile, part, unit in zip((before, after), sums, units, strict=True)
+        scale_of(other, profile, normalise, part.everything)
+        for other, profile, part in ((after, before, sums[0]), (before, after, sums[1]))
     ]
-    rows = _rows(sums, scales, confidence, normalise)
+    possible = [scale for scale in scales if scale is not None]
+    if said.refusals and (len(possible) < 2 or not anyway):
+        raise NotComparable(said.refusals[0], remedy="--anyway, if you know better" if len(possible) == 2 else "")
+    rows = _rows(sums, possible, confidence, normalise)
     whole = None
     if normalise != "samples":
-        whole = _row(Group("", ""), [part.everything for part in sums], scales, confidence, normalise)
+        whole = _row(Group("", ""), [part.everything for part in sums], possible, confidence, normalise)
         whole = _adjusted(whole, whole.p_value, confidence)
     return Comparison(
         by=by,
         measure=measure,
         normalise=normalise,
-        quantity=_quantity(normalise, in_seconds),
+        quantity=quantity_of(normalise, possible[0].in_seconds),
         confidence=confidence,
         before=_side(before),
         after=_side(after),
@@ -125,14 +116,6 @@ def compare(
         rows=rows,
         warnings=said.refusals + said.warnings,
     )
-
-
-def _quantity(normalise: Normalise, in_seconds: bool) -> str:
-    if normalise == "samples":
-        return "share"
-    if normalise == "time":
-        return "cores"
-    return "seconds" if in_seconds else "samples"
 
 
 def _rows(

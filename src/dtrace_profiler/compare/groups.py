@@ -74,16 +74,19 @@ def group_sums(profile: Profile, by: By, measure: Measure) -> GroupSums:
     grouped = _grouped(profile, by)
     tree = CallTree.from_profile(grouped)
     squares, scale = _squares(grouped)
-    square_tree = tree if squares is None else CallTree.from_profile(replace(grouped, value=squares))
     of = 0 if measure == "self" else 1
-    # Of the same stacks, so nodes and frames of both trees are the same ones.
-    values, weights = sums_by_frame(tree)[of], sums_by_frame(square_tree)[of]
+    values = weights = sums_by_frame(tree)[of]
+    square_of_all = tree.total[0]
+    if squares is not None:
+        # Of the same stacks, so its nodes and frames are the same ones.
+        square_tree = CallTree.from_profile(replace(grouped, value=squares))
+        weights, square_of_all = sums_by_frame(square_tree)[of], square_tree.total[0]
     groups = {
         Group(frame.module_name, frame.function_name): Weight(values[index], float(weights[index] * scale))
         for index, frame in enumerate(tree.frames)
         if values[index] > 0
     }
-    return GroupSums(groups, Weight(tree.total[0], float(square_tree.total[0] * scale)))
+    return GroupSums(groups, Weight(tree.total[0], float(square_of_all * scale)))
 
 
 def _grouped(profile: Profile, by: By) -> Profile:

@@ -17,6 +17,7 @@ from dtrace_profiler.compare.intervals import (
     share_interval,
     share_p_value,
 )
+from dtrace_profiler.model.profile import Profile
 
 Normalise = Literal["samples", "time", "run"]
 """`samples`: by the number of samples, so shares of 1. `time`: by the time that was profiled, so seconds of CPU time
@@ -42,6 +43,13 @@ class Scale:
     """Seconds of CPU time that a value of 1 is, or 1."""
     divisor: float
     """Seconds that were profiled, or 1."""
+    in_seconds: bool
+    """Whether `unit` is such."""
+
+    def point(self, weight: Weight) -> float:
+        if self.normalise == "samples":
+            return weight.value / self.everything.value
+        return weight.value * self.unit / self.divisor
 
     def estimate(self, weight: Weight, z: float) -> Estimate:
         if self.normalise == "samples":
@@ -60,6 +68,40 @@ class Scale:
         step = each * self.unit / self.divisor
         low, high = count_interval(count, z)
         return Estimate(count * step, Interval(low * step, high * step), count, 1 / step)
+
+
+def scale_of(first: Profile, profile: Profile, normalise: Normalise, everything: Weight) -> Scale | None:
+    """Of a profile that is compared with `first`. None where that can't be, for it lacks the frequency or the
+    duration."""
+    units = [seconds_a_value(item) for item in (first, profile)]
+    in_seconds = normalise != "samples" and all(units)
+    if normalise == "time" and not (in_seconds and first.meta.duration_ns and profile.meta.duration_ns):
+        return None
+    if normalise == "run" and any(units) != all(units):
+        return None
+    return Scale(
+        normalise,
+        everything,
+        units[1] if in_seconds else 1.0,
+        profile.meta.duration_ns / 1e9 if normalise == "time" else 1.0,
+        in_seconds,
+    )
+
+
+def seconds_a_value(profile: Profile) -> float:
+    """Seconds of CPU time that a value of 1 stands for; 0 where that isn't known."""
+    if profile.meta.unit == "nanoseconds":
+        return 1e-9
+    return 1 / profile.meta.frequency_hz if profile.meta.frequency_hz else 0.0
+
+
+def quantity_of(normalise: Normalise, in_seconds: bool) -> str:
+    """The word for what is compared."""
+    if normalise == "samples":
+        return "share"
+    if normalise == "time":
+        return "cores"
+    return "seconds" if in_seconds else "samples"
 
 
 def _share(weight: Weight, everything: Weight, z: float) -> Estimate:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import html
 import json
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dtrace_profiler.formats.assets import bundle, read_asset
 from dtrace_profiler.formats.names import shown
@@ -24,10 +24,15 @@ _SCRIPT_TAG = '<script type="module" src="page.js"></script>\n'
 
 def write(profile: Profile, file: BinaryIO, *, title: str | None = None) -> None:
     """Writes UTF-8. `title`: what the page is called instead of the target."""
+    write_page(page_data(profile, title=title), title or profile.meta.target or "CPU profile", file)
+
+
+def write_page(page: dict[str, Any], title: str, file: BinaryIO) -> None:
+    """The page with data of the form of `page_data`."""
     head, style, script, tail = _page_parts()
-    name = shown(title or profile.meta.target or "CPU profile")
+    name = shown(title)
     head = head.replace("<title>Flame graph</title>", f"<title>{html.escape(name)} · flame graph</title>")
-    data = json.dumps(page_data(profile, title=title), separators=(",", ":"), ensure_ascii=True)
+    data = json.dumps(page, separators=(",", ":"), ensure_ascii=True)
     file.write(head.encode())
     file.write(_policy(style, script).encode())
     file.write(f"<style>{style}</style>\n".encode())

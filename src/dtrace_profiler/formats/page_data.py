@@ -14,6 +14,7 @@
     elided_nodes  how many nodes were left out
     times       when the samples were taken, see `page_times`; null where none has a time
     lost        second (since `times.base_ms`), count: when something was lost; a column each
+    before, sides  only in a comparison of two profiles, see `comparison_page`
     meta        what `Meta` holds, live (`running`, `ended`, empty in a file), loss_words (name of a loss → what it
                 is), saves (names of formats that a running profiler can be asked for), keep_s (it keeps only the last
                 so many seconds; 0: all); start_ms instead of start_ns, for JSON's numbers end at 2^53

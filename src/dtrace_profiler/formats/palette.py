@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,26 @@ class Palette:
     match: str
     match_text: str
     shades: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """`#rrggbb` each, of two profiles that are compared."""
+
+    same: str
+    more: str
+    less: str
+
+
+@functools.cache
+def differences() -> Mapping[str, Differences]:
+    """`light` and `dark`."""
+    source = read_asset("palette.js")
+    begin = source.index("DIFFERENCES = ") + len("DIFFERENCES = ")
+    text = source[begin : source.index("\n};", begin) + 2]
+    # Names without quotes, and a comma behind the last one: JavaScript, but not yet JSON.
+    parsed = json.loads(re.sub(r",(\s*})", r"\1", re.sub(r"(\w+):", r'"\1":', text)))
+    return {theme: Differences(**colours) for theme, colours in parsed.items()}
 
 
 @functools.cache

@@ -28,8 +28,8 @@ NARROWEST = 0.3
 """Boxes narrower than this many pixels are left out."""
 MOST_BOXES = 15_000
 """About 5 MB. With more, browsers take seconds to open the picture: the widest stay."""
-_MARGIN = 10
-_MINIMUM_WIDTH = 320
+MARGIN = 10
+MINIMUM_WIDTH = 320
 
 
 def write(
@@ -43,7 +43,8 @@ def write(
 ) -> None:
     """Writes UTF-8. `width` in pixels, at least 320. `static`: without script and without what shows on hovering."""
     most = MOST_BOXES if most_boxes is None else most_boxes
-    picture = _Picture(profile, title, max(width, _MINIMUM_WIDTH), most, static)
+    tree = CallTree.from_profile(profile)
+    picture = Picture(profile, tree, title, max(width, MINIMUM_WIDTH), most_boxes=most, static=static)
     for part in picture.parts():
         file.write(part.encode())
 
@@ -56,14 +57,24 @@ class _Box:
     width: float
 
 
-class _Picture:
-    def __init__(self, profile: Profile, title: str | None, width: int, most_boxes: int, static: bool) -> None:
+class Picture:
+    def __init__(
+        self,
+        profile: Profile,
+        tree: CallTree,
+        title: str | None,
+        width: int,
+        *,
+        most_boxes: int = MOST_BOXES,
+        static: bool = False,
+    ) -> None:
+        """The tree is of the profile; boxes are as wide as its totals."""
         self.profile = profile
         self.static = static
         self.title = title_of(profile, title)
         self.width = width
-        self.inner = width - 2 * _MARGIN
-        self.tree = CallTree.from_profile(profile)
+        self.inner = width - 2 * MARGIN
+        self.tree = tree
         self.whole = self.tree.total[0]
         self.boxes = list(_layout(self.tree, self.inner, most_boxes)) if self.whole > 0 else []
         self.rows = max((box.depth for box in self.boxes), default=0) + 1
@@ -77,27 +88,27 @@ class _Picture:
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{height}"'
             f' viewBox="0 0 {self.width} {height}">\n'
-            f"<title>{escape(self.title)} · flame graph</title>\n<style>{_style()}</style>\n"
+            f"<title>{escape(self.title)} · flame graph</title>\n<style>{_style()}{self.more_style()}</style>\n"
             '<rect class="ground" width="100%" height="100%"/>\n'
-            f'<text class="title" x="{_MARGIN}" y="24">{escape(_fitted(self.title, self.inner - 330, 9))}</text>\n'
+            f'<text class="title" x="{MARGIN}" y="24">{escape(_fitted(self.title, self.inner - 330, 9))}</text>\n'
         )
         for at, (kind, line) in enumerate(lines):
             yield (
-                f'<text class="{kind}" x="{_MARGIN}" y="{42 + 15 * at}">'
+                f'<text class="{kind}" x="{MARGIN}" y="{42 + 15 * at}">'
                 f"{escape(_fitted(line, self.inner, LETTER))}</text>\n"
             )
-        yield self._legend(top - 14)
+        yield self.legend(top - 14)
         if not self.boxes:
-            yield f'<text class="title" x="{_MARGIN}" y="{top + 12}">This profile holds no sample.</text>\n'
+            yield f'<text class="title" x="{MARGIN}" y="{top + 12}">This profile holds no sample.</text>\n'
         yield (
-            f'<g id="frames" transform="translate({_MARGIN} 0)" data-width="{self.inner}" data-letter="{LETTER}">\n'
+            f'<g id="frames" transform="translate({MARGIN} 0)" data-width="{self.inner}" data-letter="{LETTER}">\n'
         )
         for box in self.boxes:
             yield self._box(box, bottom)
-        yield f'</g>\n<text id="details" class="soft" x="{_MARGIN}" y="{height - 10}">{self._pruned()}</text>\n'
+        yield f'</g>\n<text id="details" class="soft" x="{MARGIN}" y="{height - 10}">{self._pruned()}</text>\n'
         if self.boxes and not self.static:
             yield (
-                f'<g id="tools" transform="translate({_MARGIN} 9)">'
+                f'<g id="tools" transform="translate({MARGIN} 9)">'
                 f'<text id="reset" class="link" x="{self.inner - 215}" y="16" text-anchor="end" tabindex="0"'
                 ' style="display:none">Reset zoom</text>'
                 f'<text id="found" class="found" x="{self.inner - 310}" y="16" text-anchor="end"></text></g>\n'
@@ -124,10 +135,10 @@ class _Picture:
             f"{left_out:,} boxes are too narrow to draw; {percent(value / self.whole)} of the profile ends in them."
         )
 
-    def _legend(self, y: int) -> str:
+    def legend(self, y: int) -> str:
         present = {self.tree.frames[self.tree.frame[box.node]].kind for box in self.boxes if box.node}
         out = []
-        x = _MARGIN
+        x = MARGIN
         for kind in KINDS:
             if kind in present:
                 name = "Python" if kind == "python" else str(kind)
@@ -140,28 +151,40 @@ class _Picture:
 
     def _box(self, box: _Box, bottom: int) -> str:
         tree = self.tree
-        total, own = tree.total[box.node], tree.self_value[box.node]
         y = bottom - (box.depth + 1) * ROW
-        unit = self.profile.meta.unit
         if box.node:
             frame = tree.frames[tree.frame[box.node]]
-            css = f"{frame.kind[0]}{shade_of(frame.module_name, frame.function_name)}"
             name = shown(frame.function_name)
             place = f"{shown(frame.file)}:{frame.line}" if frame.file and frame.line else shown(frame.file)
             about = [name, f"{frame.kind} {shown(frame.module_name)}".rstrip(), place]
         else:
-            css, name = "root", "all"
+            name = "all"
             about = [name, "", ""]
-        about.append(f"Total {percent(total / self.whole)}{self._error(total)}, {quantity(total, unit)}")
-        if box.node:
-            about.append(f"Self {percent(own / self.whole)}{self._error(own)}, {quantity(own, unit)}")
+        about += self.numbers(box.node)
         label = _fitted(name, box.width - 6, LETTER)
         text = f'<text x="{box.x + 3:.2f}" y="{y + 12.5}">{escape(label)}</text>' if label else ""
         hovering = "" if self.static else f"<title>{escape(chr(10).join(about))}</title>"
         return (
-            f'<g class="{css}">{hovering}'
+            f'<g class="{self.css(box.node) if box.node else "root"}">{hovering}'
             f'<rect x="{box.x:.2f}" y="{y}" width="{box.width:.2f}" height="{ROW - 1}"/>{text}</g>\n'
         )
+
+    def css(self, node: int) -> str:
+        """The class of a box that is not the root's."""
+        frame = self.tree.frames[self.tree.frame[node]]
+        return f"{frame.kind[0]}{shade_of(frame.module_name, frame.function_name)}"
+
+    def more_style(self) -> str:
+        return ""
+
+    def numbers(self, node: int) -> list[str]:
+        """Lines of a box's title."""
+        total, own = self.tree.total[node], self.tree.self_value[node]
+        unit = self.profile.meta.unit
+        out = [f"Total {percent(total / self.whole)}{self._error(total)}, {quantity(total, unit)}"]
+        if node:
+            out.append(f"Self {percent(own / self.whole)}{self._error(own)}, {quantity(own, unit)}")
+        return out
 
     def _error(self, value: int) -> str:
         """One standard error in percentage points. Only where a sample counts 1: for others see model/top.py."""

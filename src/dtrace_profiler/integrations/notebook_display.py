@@ -2,7 +2,7 @@
 
 The HTML has the picture as an image, in which no script ever runs, and over it the page of the HTML format in a
 sandboxed frame. Where a notebook isn't trusted the frame is taken out, and the picture is seen. Nothing of it needs a
-server or the kernel: the saved notebook shows it. docs/decisions/0006-notebooks.md says why it is so.
+server or the kernel: the saved notebook shows it. docs/decisions/0007-notebooks.md says why it is so.
 """
 
 from __future__ import annotations

@@ -1,0 +1,76 @@
+"""A part of a profile: `transform.part`."""
+
+from __future__ import annotations
+
+import pytest
+
+from dtrace_profiler.errors import UsageError
+from dtrace_profiler.model.builder import ProfileBuilder
+from dtrace_profiler.model.frame import StackFrame
+from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.transform.part import TimeRange, part
+
+START_NS = 1_000_000_000_000
+SECOND_NS = 1_000_000_000
+
+
+def profile(*, start_ns: int = START_NS, timed: bool = True) -> Profile:
+    """A sample a second for ten seconds, of value 1, 2, …, by turns of two processes; the second from 5 s on."""
+    builder = ProfileBuilder()
+    first, second = builder.add_thread(1, 11, "main"), builder.add_thread(2, 22, "worker")
+    node = builder.add_stack([StackFrame("f")])
+    for at in range(10):
+        time = START_NS + at * SECOND_NS if timed else 0
+        builder.add_sample(time, second if at >= 5 else first, node, at + 1)
+    return builder.snapshot(Meta(start_ns=start_ns, duration_ns=10 * SECOND_NS if start_ns else 0))
+
+
+@pytest.mark.parametrize("start_ns", [START_NS, 0])
+@pytest.mark.parametrize(
+    ("time", "values", "duration_s"),
+    [
+        (TimeRange(0, 2), [1, 2], 2),
+        (TimeRange(2.5, 5), [4, 5], 2.5),
+        (TimeRange(8, 100), [9, 10], 2),
+        (TimeRange(8, None), [9, 10], 2),
+        (TimeRange(50, 60), [], 0),
+    ],
+)
+def test_a_time_has_its_samples_and_its_length(
+    start_ns: int, time: TimeRange, values: list[int], duration_s: float
+) -> None:
+    found = part(profile(start_ns=start_ns), time=time)
+    assert found.value.tolist() == values
+    assert len(found.timestamp_ns) == len(found.thread) == len(found.node) == len(values)
+    # Without a known end, the last sample is it.
+    slack = 0 if start_ns else SECOND_NS
+    assert abs(found.meta.duration_ns - duration_s * SECOND_NS) <= slack
+
+
+def test_two_times_side_by_side_have_every_sample_once() -> None:
+    whole = profile()
+    halves = [part(whole, time=time) for time in (TimeRange(0, 3.5), TimeRange(3.5, None))]
+    assert [value for half in halves for value in half.value] == whole.value.tolist()
+    assert sum(half.meta.duration_ns for half in halves) == whole.meta.duration_ns
+
+
+def test_processes_and_threads_are_chosen() -> None:
+    assert part(profile(), processes=[2]).value.tolist() == [6, 7, 8, 9, 10]
+    assert part(profile(), threads=["main"]).value.tolist() == [1, 2, 3, 4, 5]
+    assert part(profile(), threads=["22"]).value.tolist() == [6, 7, 8, 9, 10]
+    assert part(profile(), threads=["main", "worker"]).total == 55
+    assert part(profile(), processes=[1], threads=["worker"]).total == 0
+
+
+def test_nothing_chosen_is_all() -> None:
+    whole = profile()
+    assert part(whole) is whole
+
+
+def test_what_is_not_there_is_told_with_what_is() -> None:
+    with pytest.raises(UsageError, match="no process 3: it has 1, 2"):
+        part(profile(), processes=[3])
+    with pytest.raises(UsageError, match=r"no thread x: it has main \(11\), worker \(22\)"):
+        part(profile(), threads=["x"])
+    with pytest.raises(UsageError, match="have no times"):
+        part(profile(timed=False), time=TimeRange(0, 1))
