@@ -1,9 +1,9 @@
 """Sums of a profile by names that stay the same from run to run: functions, files or modules.
 
-A function is its module and its name. Lines and addresses are no part of it, for they move with every change of the
-code; its file is only where no module is known, and without its folders where these differ. Native functions without a
-name (`0x7f…`) are one a module: their addresses are other ones in each process. A function inlined in one build and not
-in the other is the same function.
+A function is its module and its name. Lines and addresses are no part of it, for they move with every change of
+the code; its file is only where no module is known, and without its folders where these differ. Native functions
+without a name (`0x7f…`) are one a module: their addresses are other ones in each process. A function inlined in one
+build and not in the other is the same function.
 """
 
 from __future__ import annotations
