@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtrace_profiler.compare import By, Comparison, ComparisonRow, Measure, Normalise, compare
+from dtrace_profiler.compare.merged import merged
+from dtrace_profiler.compare.runs import read_runs
 from dtrace_profiler.errors import NotComparable, UsageError
 from dtrace_profiler.formats import read_profile
 from dtrace_profiler.formats.comparison_json import write_json
@@ -92,6 +94,28 @@ def test_a_function_that_moved_to_another_line_is_the_same_one() -> None:
     before = profile_of({(python("work", line=10),): 5})
     after = profile_of({(python("work", line=99),): 5})
     assert [found.change for found in compare(before, after).rows] == [0]
+
+
+def in_file(function: str, file: str) -> StackFrame:
+    return StackFrame(function, "", 0, file, 1, 1, FrameKind.PYTHON)
+
+
+def test_a_file_in_another_folder_is_the_same_one() -> None:
+    before = profile_of({(in_file("f", "/old/app.py"),): 10, (in_file("f", "/lib/x.py"),): 10})
+    after = profile_of({(in_file("f", "/new/app.py"),): 10, (in_file("f", "/lib/x.py"),): 10})
+    for by in ("function", "file"):
+        comparison = compare(before, after, by=by)  # type: ignore[arg-type]
+        assert [found.change for found in comparison.rows] == [0, 0]
+        assert {found.module for found in comparison.rows} == {"app.py", "/lib/x.py"}
+    assert len(merged(before, after).frames) == 2
+    runs = read_runs([("a", before)], [("b", after)])
+    assert {group.module for group in runs.groups()} == {"app.py", "/lib/x.py"}
+
+
+def test_two_files_of_one_name_stay_two() -> None:
+    before = profile_of({(in_file("f", "/a/__init__.py"),): 10, (in_file("f", "/b/__init__.py"),): 10})
+    after = profile_of({(in_file("f", "/c/__init__.py"),): 10})
+    assert len(compare(before, after).rows) == 3
 
 
 def test_native_functions_without_a_name_are_one_a_module() -> None:

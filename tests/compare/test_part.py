@@ -15,7 +15,7 @@ SECOND_NS = 1_000_000_000
 
 
 def profile(*, start_ns: int = START_NS, timed: bool = True) -> Profile:
-    """A sample a second for ten seconds, of value 1, 2, …, by turns of two processes; the second from 5 s on."""
+    """One sample a second for ten seconds, of values 1, 2, …; from second 5 on of another process."""
     builder = ProfileBuilder()
     first, second = builder.add_thread(1, 11, "main"), builder.add_thread(2, 22, "worker")
     node = builder.add_stack([StackFrame("f")])

@@ -36,9 +36,13 @@ def our_commands(text: str) -> Iterator[tuple[str, ...]]:
 
 def commands_in_help() -> Iterator[tuple[str, ...]]:
     """The examples below each command's help."""
-    yield from our_commands(cli.epilog or "")
-    for command in cli.commands.values():
-        yield from our_commands(command.epilog or "")
+    yield from _examples(cli)
+
+
+def _examples(command: click.Command) -> Iterator[tuple[str, ...]]:
+    yield from our_commands(command.epilog or "")
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _examples(below)
 
 
 def type_it(words: tuple[str, ...]) -> None:
@@ -46,7 +50,12 @@ def type_it(words: tuple[str, ...]) -> None:
     context = click.Context(cli, info_name="dtrace-profiler", **cli.context_settings)
     if words[0] in ("--help", "--version", "-h"):
         return
-    name, command, rest = cli.resolve_command(context, list(words))
-    assert command is not None
-    if "--help" not in rest[: rest.index("--") if "--" in rest else None]:
-        command.make_context(name, rest, parent=context)
+    group: click.Command | None = cli
+    rest = list(words)
+    while isinstance(group, click.Group):
+        name, group, rest = group.resolve_command(context, rest)
+        assert group is not None
+        if {"--help", "--show-config"} & set(rest[: rest.index("--") if "--" in rest else None]):
+            return
+        if not isinstance(group, click.Group):
+            group.make_context(name, rest, parent=context)

@@ -20,7 +20,7 @@ from dtrace_profiler import DTraceProfiler, Meta, Sample, StackFrame
 
 LANGUAGES = {"", "d", "ini", "json", "python", "sh", "sql", "text", "toml", "yaml"}
 CHECKED_ONLY = {"README.md", "CONTRIBUTING.md"} | {
-    f"docs/{name}.md" for name in ("compare", "query", "configuration", "pytest", "jupyter", "web")
+    f"docs/{name}.md" for name in ("compare", "gate", "query", "configuration", "pytest", "jupyter", "web")
 }
 """Documents whose blocks may go without a word on whether they are run."""
 MEANT = {"profiler": DTraceProfiler, "sample": Sample, "frame": StackFrame, "meta": Meta}

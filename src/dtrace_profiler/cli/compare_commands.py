@@ -21,8 +21,8 @@ Examples:
   dtrace-profiler diff run.dtrace run.dtrace --process-a 4711 --process-b 4712 --measure total
 
 Each change has the interval that it lies in with this confidence, as far as sampling goes; * marks those that are
-beyond noise, all rows together. The interval knows nothing of how much one run differs from another: that is what
-dtrace-profiler gate is for, with several runs a side."""
+beyond noise, all rows together. The interval knows nothing of how much one run differs from another: the command gate
+does, with several runs a side."""
 )
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")

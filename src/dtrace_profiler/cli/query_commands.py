@@ -30,7 +30,7 @@ Examples:
   dtrace-profiler query functions 'http://127.0.0.1:PORT/?key=KEY'
 
 SOURCE is a file that convert reads, - for stdin, or the address that a running profiler printed. What the fields
-mean: docs/query.md; their form as JSON Schema: dtrace-profiler query schema."""
+mean: docs/query.md; their form as JSON Schema: `query schema`."""
 )
 def query() -> None:
     """Answer a question about a profile in JSON, for scripts: functions, callers, lines, hot paths, ranges."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dtrace_profiler.compare.comparability import comparability
-from dtrace_profiler.compare.groups import By, Group, GroupSums, Measure, Weight, group_sums
+from dtrace_profiler.compare.groups import (
+    By,
+    Group,
+    GroupSums,
+    Measure,
+    Weight,
+    group_sums,
+    moved_files,
+    renamed,
+)
 from dtrace_profiler.compare.intervals import Interval, difference_interval, holm, normal_quantile
 from dtrace_profiler.compare.quantities import Estimate, Normalise, Scale, p_value, quantity_of, scale_of
 from dtrace_profiler.errors import NotComparable, UsageError
@@ -91,7 +101,7 @@ def compare(
         if profile.total <= 0:
             raise NotComparable(f"{name} has no samples: there is nothing to compare.")
     said = comparability(before, after, measure=measure, normalise=normalise)
-    sums = group_sums(before, by, measure), group_sums(after, by, measure)
+    sums = _with_common_files(group_sums(before, by, measure), group_sums(after, by, measure))
     scales = [
         scale_of(other, profile, normalise, part.everything)
         for other, profile, part in ((after, before, sums[0]), (before, after, sums[1]))
@@ -118,8 +128,18 @@ def compare(
     )
 
 
+def _with_common_files(*sums: GroupSums) -> tuple[GroupSums, ...]:
+    files = moved_files([part.groups for part in sums])
+    if not files:
+        return sums
+    return tuple(
+        replace(part, groups={renamed(group, files): weight for group, weight in part.groups.items()})
+        for part in sums
+    )
+
+
 def _rows(
-    sums: tuple[GroupSums, GroupSums], scales: list[Scale], confidence: float, normalise: Normalise
+    sums: Sequence[GroupSums], scales: list[Scale], confidence: float, normalise: Normalise
 ) -> tuple[ComparisonRow, ...]:
     nothing = Weight(0, 0.0)
     rows = [

@@ -1,14 +1,16 @@
 """Sums of a profile by names that stay the same from run to run: functions, files or modules.
 
-A function is its module and its name. Lines and addresses are no part of it, for they move with every change of the
-code; its file is only where no module is known. Native functions without a name (`0x7f…`) are one a module: their
-addresses are other ones in each process. A function inlined in one build and not in the other is the same function.
+A function is its module and its name. Lines and addresses are no part of it, for they move with every change of
+the code; its file is only where no module is known, and without its folders where these differ. Native functions
+without a name (`0x7f…`) are one a module: their addresses are other ones in each process. A function inlined in one
+build and not in the other is the same function.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -62,6 +64,32 @@ def group_of(frame: StackFrame, by: By) -> Group:
     if by == "file":
         return Group(frame.file or frame.module_name or UNKNOWN, "")
     return Group(frame.module_name or frame.file or UNKNOWN, "")
+
+
+def moved_files(profiles: Sequence[Iterable[Group]]) -> dict[str, str]:
+    """Paths that lead to another folder in each profile, as those of two checkouts do → the file's name alone.
+
+    Only where each profile has one file of that name, so that no two files become one.
+    """
+    paths: dict[str, list[set[str]]] = {}
+    for at, groups in enumerate(profiles):
+        for module in {group.module for group in groups}:
+            paths.setdefault(base_name(module), [set() for _ in profiles])[at].add(module)
+    out = {}
+    for name, sides in paths.items():
+        every = set().union(*sides)
+        if len(every) > 1 and all(len(side) <= 1 for side in sides):
+            out.update(dict.fromkeys(every, name))
+    return out
+
+
+def base_name(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2] or path
+
+
+def renamed(group: Group, files: Mapping[str, str]) -> Group:
+    """With the names of `moved_files`."""
+    return group._replace(module=files.get(group.module, group.module))
 
 
 def group_sums(profile: Profile, by: By, measure: Measure) -> GroupSums:

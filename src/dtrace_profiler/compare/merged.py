@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dtrace_profiler.compare.groups import Group, group_of
+from dtrace_profiler.compare.groups import Group, group_of, moved_files, renamed
 from dtrace_profiler.errors import NotComparable
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import StackFrame
@@ -28,10 +28,12 @@ def merged(before: Profile, after: Profile) -> Profile:
             "one counts samples and the other CPU time, and a flame graph has one unit: compare them as a table."
         )
     builder = ProfileBuilder()
+    groups = [[group_of(frame, "function") for frame in profile.frames] for profile in (before, after)]
+    files = moved_files(groups)
     frames: dict[Group, int] = {}
     for who, profile in ((AFTER, after), (BEFORE, before)):
         thread = builder.add_thread(0, who + 1, "after" if who == AFTER else "before")
-        of_frame = [_frame(builder, frames, frame) for frame in profile.frames]
+        of_frame = [_frame(builder, frames, frame, files) for frame in profile.frames]
         nodes = _nodes(builder, profile, of_frame)
         builder.add_values(thread, array("i", [nodes[node] for node in profile.node]), profile.value)
     losses = dict(after.meta.losses)
@@ -40,8 +42,8 @@ def merged(before: Profile, after: Profile) -> Profile:
     return builder.snapshot(replace(after.meta, losses=losses))
 
 
-def _frame(builder: ProfileBuilder, known: dict[Group, int], frame: StackFrame) -> int:
-    group = group_of(frame, "function")
+def _frame(builder: ProfileBuilder, known: dict[Group, int], frame: StackFrame, files: Mapping[str, str]) -> int:
+    group = renamed(group_of(frame, "function"), files)
     index = known.get(group)
     if index is None:
         plain = frame._replace(function_name=group.function, address=0, line=frame.first_line)

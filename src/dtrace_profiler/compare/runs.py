@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from dtrace_profiler.compare.comparability import comparability
-from dtrace_profiler.compare.groups import By, Group, Measure, group_sums
+from dtrace_profiler.compare.groups import By, Group, Measure, group_sums, moved_files, renamed
 from dtrace_profiler.compare.quantities import Normalise, quantity_of, scale_of
 from dtrace_profiler.compare.rules import ALL
 from dtrace_profiler.errors import NotComparable
@@ -89,6 +89,9 @@ def read_runs(
             runs.append(Run(name, samples, values, whole))
             in_seconds = scale.in_seconds
         sides.append(tuple(runs))
+    files = moved_files([run.values for side in sides for run in side])
+    if files:
+        sides = [tuple(_with_files(run, files) for run in side) for side in sides]
     return Runs(
         by=by,
         measure=measure,
@@ -98,3 +101,7 @@ def read_runs(
         candidate=sides[1],
         warnings=tuple(warnings),
     )
+
+
+def _with_files(run: Run, files: Mapping[str, str]) -> Run:
+    return replace(run, values={renamed(group, files): value for group, value in run.values.items()})

@@ -14,7 +14,7 @@ def code(name: str) -> str:
     """A name as a span of code in a table: no text in it means anything to Markdown."""
     text = shown(name)
     if "|" in text and "\\" in text:
-        # In a table `\\\\|` is a backslash and the end of the cell. References mean only themselves.
+        # In a table `\\|` is a backslash and the end of the cell. References mean only themselves.
         return f"<code>{re.sub(r'[^0-9A-Za-z]', lambda match: f'&#{ord(match[0])};', text)}</code>"
     text = text.replace("|", "\\|")
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
