@@ -13,7 +13,10 @@ import dtrace_profiler
 
 ROOT = Path(__file__).parents[2]
 
-OPTIONAL = ("numpy", "symbolic", "multi_demangle", "opentelemetry", "playwright", "pyarrow", "rich", "textual")
+OPTIONAL = (
+    *("asgiref", "django", "flask", "gunicorn", "multi_demangle", "numpy", "opentelemetry", "playwright", "pyarrow"),
+    *("rich", "starlette", "symbolic", "textual", "uvicorn"),
+)
 POSIX_ONLY = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 WINDOWS_ONLY = ("msvcrt", "winreg", "_winapi")
 
