@@ -12,7 +12,6 @@ import hmac
 import time
 import urllib.parse
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 
 from dtrace_profiler.integrations.web_settings import SECRET_HEADER, WebSettings
 
@@ -44,11 +43,12 @@ class Access:
         return given is not None and self._settings.is_secret(given)
 
     def holds_cookie(self, headers: Mapping[str, str]) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE_NAME)
-        except CookieError:
-            return False
-        return cookie is not None and self._is_good("cookie", cookie.value, COOKIE_S)
+        # Not by http.cookies: it gives up at an application's own cookie that it does not like.
+        for part in headers.get("cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == COOKIE_NAME and self._is_good("cookie", value, COOKIE_S):
+                return True
+        return False
 
     @staticmethod
     def from_our_page(headers: Mapping[str, str]) -> bool:

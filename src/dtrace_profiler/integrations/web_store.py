@@ -24,6 +24,7 @@ from dtrace_profiler.errors import OutputError
 from dtrace_profiler.formats import read_profile, write_profile
 from dtrace_profiler.model.profile import Profile
 from dtrace_profiler.platforms.processes import process_exists
+from dtrace_profiler.transform.selected import selected
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ABANDONED_S = 24 * 3600
@@ -74,7 +75,9 @@ class ProfileStore:
         if not _ID.fullmatch(profile_id):
             return None
         try:
-            return read_profile(self._private() / f"{profile_id}.dtrace.gz")
+            found = read_profile(self._private() / f"{profile_id}.dtrace.gz")
+            # A recording knows each thread without labels, too.
+            return selected(found, range(len(found)))
         except FileNotFoundError:
             return None
 
