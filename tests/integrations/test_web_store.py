@@ -26,7 +26,7 @@ def profile(name: str = "work") -> Profile:
         thread=array("i", [0]),
         node=array("i", [0]),
         value=array("q", [1]),
-        meta=Meta(engine="sampler", unit="samples", frequency_hz=99, start_ns=1),
+        meta=Meta(engine="sampler", unit="samples", frequency_hz=99, start_ns=1, target="GET /<name>"),
     )
 
 
@@ -50,6 +50,7 @@ def test_another_process_reads_what_one_has_kept(tmp_path: Path) -> None:
     found = other.read(profile_id)
     assert found is not None
     assert [thread.labels for thread in found.threads] == [(("request", "r"),)]
+    assert [found.name for found in other.kept()] == ["GET /<name>"]
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
 
 
@@ -59,7 +60,8 @@ def test_older_profiles_make_room(tmp_path: Path) -> None:
     for age, profile_id in enumerate(ids):
         kept.keep(profile_id, profile())
         os.utime(tmp_path / "kept" / f"{profile_id}.dtrace.gz", (age, age))
-    assert [profile_id for profile_id, _ in kept.ids()] == ids[:1:-1]
+    assert [found.id for found in kept.kept()] == ids[:1:-1]
+    assert len(list((tmp_path / "kept").iterdir())) == 6
 
 
 def test_one_that_is_too_large_is_refused_and_leaves_the_others(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_one_that_is_too_large_is_refused_and_leaves_the_others(tmp_path: Path) 
     small = store(tmp_path / "kept", max_bytes=100)
     with pytest.raises(OutputError, match="larger than the 100 bytes"):
         small.keep(small.begin(), profile())
-    assert [profile_id for profile_id, _ in kept.ids()] == [first]
+    assert [found.id for found in kept.kept()] == [first]
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs POSIX permissions")

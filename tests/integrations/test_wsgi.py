@@ -152,7 +152,7 @@ def test_kept_profiles_are_for_who_has_the_secret(make: Make) -> None:
 
 
 def test_a_browser_is_let_in_by_an_address_that_holds_no_secret(make: Make) -> None:
-    middleware = make(mount="/admin/cpu")
+    middleware = make(mount="/admin/cpu", route=lambda environ: "/<script>")
     answer = call_wsgi(middleware, "/admin/cpu/open", {**ASKS, "Host": "a.example"}).body.decode()
     address = answer.splitlines()[0]
     assert address.startswith("http://a.example/admin/cpu/?key=")
@@ -163,6 +163,8 @@ def test_a_browser_is_let_in_by_an_address_that_holds_no_secret(make: Make) -> N
     index = call_wsgi(middleware, "/admin/cpu/", cookie)
     assert b"No request has been profiled" in index.body
     assert "default-src 'none'" in index.headers["content-security-policy"]
+    profile_at(middleware.profiler, call_wsgi(middleware, "/", ASKS))
+    assert b" GET /&lt;script&gt;" in call_wsgi(middleware, "/admin/cpu/", cookie).body
     # A cookie shows profiles, but has none made, and lets nobody else in.
     assert "x-profile-location" not in call_wsgi(middleware, "/", cookie).headers
     assert call_wsgi(middleware, "/admin/cpu/open", cookie).status == 404

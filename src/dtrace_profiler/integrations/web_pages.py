@@ -175,10 +175,11 @@ def _index(profiler: WebProfiler) -> str:
     if not workers:
         rows.append("<li>No process is profiled all the time.")
     rows += ["</ul>", "<h2>Requests</h2>", "<ul>"]
-    kept = profiler.store.ids()
-    for profile_id, when in kept:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(when))
-        rows.append(f'<li><a href="requests/{html.escape(profile_id)}">{at} UTC</a>')
+    kept = profiler.store.kept()
+    for profile in kept:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(profile.when))
+        name = html.escape(profile.name)
+        rows.append(f'<li><a href="requests/{html.escape(profile.id)}">{at} UTC</a> {name}')
     if not kept:
         rows.append("<li>No request has been profiled.")
     return "\n".join([*rows, "</ul>", "</html>", ""])

@@ -1,6 +1,7 @@
 """The folder that an application's worker processes share: profiles of requests, and where each live page is.
 
     ID.dtrace.gz    a profile, as a recording
+    ID.name         the request it is of
     ID.waiting      one that is being made
     PID.worker      JSON: port and cookie of this process's live page
 
@@ -36,6 +37,14 @@ class Worker(NamedTuple):
     cookie: str
 
 
+class Kept(NamedTuple):
+    id: str
+    when: float
+    """UNIX epoch, seconds."""
+    name: str
+    """Of the request; empty where that can't be read."""
+
+
 class ProfileStore:
     """Errors are `OSError`, and `OutputError` for a folder that is not ours alone."""
 
@@ -67,6 +76,7 @@ class ProfileStore:
         if path.stat().st_size > self._max_bytes:
             path.unlink()
             raise OutputError(f"a profile is larger than the {self._max_bytes:,} bytes that all may have together.")
+        self._write(f"{profile_id}.name", profile.meta.target)
         self.abandon(profile_id)
         self._make_room()
 
@@ -91,9 +101,15 @@ class ProfileStore:
             return False
         return process_id.isdigit() and process_exists(int(process_id))
 
-    def ids(self) -> list[tuple[str, float]]:
-        """Kept profiles with the time they were kept, newest first."""
-        return [(path.name.partition(".")[0], time) for time, _, path in reversed(self._kept())]
+    def kept(self) -> list[Kept]:
+        """Newest first."""
+        out = []
+        for when, _, path in reversed(self._kept()):
+            name = ""
+            with contextlib.suppress(OSError, ValueError):
+                name = path.with_name(f"{_id_of(path)}.name").read_text(encoding="utf-8")
+            out.append(Kept(_id_of(path), when, name))
+        return out
 
     def announce(self, worker: Worker) -> None:
         self._write(f"{worker.process_id}.worker", json.dumps([worker.port, worker.cookie]))
@@ -134,6 +150,7 @@ class ProfileStore:
             total -= size
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+                path.with_name(f"{_id_of(path)}.name").unlink(missing_ok=True)
         old = time.time() - _ABANDONED_S
         for path in self._folder.glob("*.waiting"):
             with contextlib.suppress(OSError):
@@ -143,7 +160,7 @@ class ProfileStore:
     def _write(self, name: str, text: str) -> None:
         path = self._private() / name
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
 
     def _private(self) -> Path:
@@ -158,3 +175,7 @@ class ProfileStore:
             raise OutputError(f"{self._folder} is not a folder of this user alone: remove it, or name another one.")
         self._checked = True
         return self._folder
+
+
+def _id_of(path: Path) -> str:
+    return path.name.partition(".")[0]
