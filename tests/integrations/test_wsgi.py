@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -174,8 +177,8 @@ def test_more_requests_at_once_than_allowed_are_answered_without_a_profile(make:
     middleware = make(max_requests=1)
     running = middleware.profiler.begin({"method": "GET", "route": "/"})
     assert running is not None
-    reply = call_wsgi(middleware, "/", ASKS)
-    assert reply.body == b"done"
+    reply = call_wsgi(middleware, "/", {**ASKS, "X-Profile-Answer": "folded"})
+    assert reply.body == b"done"  # the application's: it has run, and its answer is not thrown away for nothing
     assert "not profiled" in reply.headers["x-profile-error"]
     middleware.profiler.end(running)
     middleware.profiler.end(running)
@@ -252,3 +255,29 @@ def until_announced(middleware: ProfilerMiddleware) -> None:
             return
         threading.Event().wait(0.02)
     raise AssertionError("always-on profiling has not begun")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_profiles_anew(tmp_path: Path) -> None:
+    """While the parent has a request that is being profiled, and its threads."""
+    code = f"""
+import os, sys, warnings
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+warnings.simplefilter("ignore", DeprecationWarning)  # the parent has threads
+from pathlib import Path
+from test_wsgi import application, ASKS, ProfilerMiddleware, call_wsgi, functions, options, profile_at
+middleware = ProfilerMiddleware(application, **options(Path({str(tmp_path)!r})))
+running = middleware.profiler.begin({{"method": "GET", "route": "/"}})
+first = profile_at(middleware.profiler, call_wsgi(middleware, "/", ASKS))
+child = os.fork()
+if child == 0:
+    found = profile_at(middleware.profiler, call_wsgi(middleware, "/second", ASKS))
+    names = functions(found)
+    middleware.profiler.close()
+    os._exit(7 if "second_work" in names and "first_work" not in names else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+middleware.profiler.end(running)
+assert "first_work" in functions(profile_at(middleware.profiler, call_wsgi(middleware, "/", ASKS)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -106,6 +106,7 @@ class ProfilerMiddleware:
         async def heard() -> Message:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self.profiler.open()
                 self.profiler.start_soon()
             return message
 

@@ -24,6 +24,7 @@ from dtrace_profiler.formats import format_of, write_profile
 from dtrace_profiler.integrations.web_access import KEY_S
 from dtrace_profiler.integrations.web_live import live_part
 from dtrace_profiler.integrations.web_profiler import LOG, WebProfiler
+from dtrace_profiler.labels.label import label
 from dtrace_profiler.live.session import HEADERS
 from dtrace_profiler.model.profile import Profile
 
@@ -76,6 +77,12 @@ def answer_page(profiler: WebProfiler, request: PageRequest) -> Answer | None:
     """None: not for us, the application is to answer. May take some seconds. Does not raise."""
     if not may_be_answered(profiler, request):
         return None
+    # What it costs to look is not to be taken for the application's work.
+    with label(route=profiler.settings.mount):
+        return _answer_page(profiler, request)
+
+
+def _answer_page(profiler: WebProfiler, request: PageRequest) -> Answer | None:
     access, mount = profiler.access, profiler.settings.mount
     name = request.path.removeprefix(mount)
     asked = urllib.parse.parse_qs(request.query)

@@ -48,9 +48,16 @@ class ProfiledRequest:
     id: str
     labels: dict[str, str]
     begin_ns: int
-    unfollowed: str
+    unfollowed: str = ""
     """Why its labels can't be followed, in a sentence; empty: they can."""
     end_ns: int = 0
+
+    def look_where_it_runs(self) -> None:
+        """From where its labels are entered: only there it can be seen whether they can be followed."""
+        can_be_followed(self._note)
+
+    def _note(self, sentence: str) -> None:
+        self.unfollowed = sentence
 
 
 class WebProfiler:
@@ -122,19 +129,15 @@ class WebProfiler:
                 return None
             self._running_requests += 1
         try:
-            reasons: list[str] = []
             profile_id = self.store.begin()
             try:
                 with self._lock:
                     profiler = self._start()
                 profiler.wait_ready(READY_S)
-                can_be_followed(reasons.append)
             except BaseException:
                 self.store.abandon(profile_id)
                 raise
-            return ProfiledRequest(
-                profile_id, {**labels, REQUEST_LABEL: profile_id}, time.time_ns(), " ".join(reasons)
-            )
+            return ProfiledRequest(profile_id, {**labels, REQUEST_LABEL: profile_id}, time.time_ns())
         except BaseException as error:  # an interruption, too, must leave the count right
             with self._news:
                 self._running_requests -= 1
@@ -145,7 +148,7 @@ class WebProfiler:
             return None
 
     def end(self, request: ProfiledRequest) -> None:
-        """It has ended, however: its profile is made soon. Safe to call again."""
+        """It has ended, however: its profile is made soon. Safe to call again. Waits for nothing."""
         with self._news:
             if request.end_ns:
                 return
@@ -153,12 +156,18 @@ class WebProfiler:
             self._running_requests -= 1
             self._ended.append(request)
             self._news.notify_all()
-        try:
-            with self._lock:
-                if self._thread is None and not self._closing:
-                    self._thread = self._in_background(self._make_profiles, "dtrace-profiler-web")
-        except Exception as error:
-            self._failed("a profile could not be made", error)
+            if self._thread is not None or self._closing:
+                return
+            try:
+                self._thread = self._in_background(self._make_profiles, "dtrace-profiler-web")
+            except RuntimeError as error:  # no more threads
+                self._failed("a profile could not be made", error)
+
+    def open(self) -> None:
+        """After a `close`: an application may begin again."""
+        with self._news:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread, self._closing = None, False
 
     def close(self) -> None:
         """At the end of this process. Profiles of requests that have ended are still made."""
@@ -274,15 +283,18 @@ def profile_of(request: ProfiledRequest, whole: Profile) -> Profile:
     begin_ns = max(request.begin_ns, meta.start_ns)
     if begin_ns - request.begin_ns > 1_000_000_000:
         notes.append("The request took longer than samples are kept: only its last part is here.")
-    if meta.losses:
+    losses = {name: count for name, count in meta.losses.items() if name != "not_taken"}
+    if losses:
         notes.append("The losses are those of all that was sampled, not of this request alone.")
-    name = " ".join(request.labels[key] for key in ("method", "route"))
-    return replace(
-        part,
-        meta=replace(
-            meta, start_ns=begin_ns, duration_ns=max(0, request.end_ns - begin_ns), target=name, notes=notes
-        ),
+    about = replace(
+        meta,
+        start_ns=begin_ns,
+        duration_ns=max(0, request.end_ns - begin_ns),
+        target=" ".join(request.labels[key] for key in ("method", "route")),
+        losses=losses,
+        notes=notes,
     )
+    return replace(part, meta=about)
 
 
 def _after_fork() -> None:

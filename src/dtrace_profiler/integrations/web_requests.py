@@ -23,12 +23,14 @@ class Asked:
     headers: list[tuple[str, str]] = field(default_factory=list)
     """For the answer, beside its own."""
     answer_format: str = ""
-    """The profile is to be the answer."""
+    """The profile is to be the answer. Never without one: the application's answer would be lost for nothing."""
     refusal: Answer | None = None
     """The answer, in the application's place."""
 
     def label(self) -> contextlib.AbstractContextManager[object]:
         """Around whatever works for the request. Any number of times, in any thread."""
+        if self.request is not None:
+            self.request.look_where_it_runs()
         return label(self.labels)
 
     def end(self) -> None:
@@ -58,9 +60,8 @@ class RequestProfiling:
 
     def instead(self, asked: Asked) -> Answer:
         """The profile as the answer, after the application has run. Waits for it."""
-        if asked.request is None:
-            return error_answer(503, "The request was not profiled: the application's log may have the reason.")
         try:
+            assert asked.request is not None  # else its format would not stand in `asked`
             answer = profile_answer(self._profiler, asked.request.id, asked.answer_format)
         except Exception as error:
             LOG.warning("dtrace-profiler: a profile could not be answered: %s", error)
@@ -73,11 +74,11 @@ class RequestProfiling:
         if refusal:
             out.refusal = error_answer(400, refusal)
             return
-        out.answer_format = format_name
         out.request = self._profiler.begin(out.labels)
         if out.request is None:
             out.headers.append((ERROR_HEADER, "not profiled; the application's log may have the reason"))
             return
+        out.answer_format = format_name
         out.labels = out.request.labels
         place = f"{request.root}{self._profiler.settings.mount}/requests/{out.request.id}"
         out.headers.append((LOCATION_HEADER, place))

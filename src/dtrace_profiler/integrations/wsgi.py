@@ -89,8 +89,12 @@ class LabelledBody:
         return self
 
     def __next__(self) -> bytes:
-        with self._asked.label():
-            return next(self._steps)
+        try:
+            with self._asked.label():
+                return next(self._steps)
+        except BaseException:  # its end, most often
+            self._asked.end()
+            raise
 
     def close(self) -> None:
         try:
