@@ -165,7 +165,8 @@ def test_the_saved_notebook_shows_the_page_and_without_scripts_the_picture(
         )
         page.goto(path.as_uri())
         assert page.locator("iframe.dtrace-profiler").is_visible() is scripts
-        assert page.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 1000
+        page.wait_for_function("document.images[0].complete")
+        assert page.locator("img").evaluate("image => image.naturalWidth") == 1000
         if scripts:
             check_page(page)
         assert wrong == []

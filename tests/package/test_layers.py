@@ -14,8 +14,9 @@ import dtrace_profiler
 ROOT = Path(__file__).parents[2]
 
 OPTIONAL = (
-    *("IPython", "mcp", "mcp_types", "multi_demangle", "numpy", "opentelemetry", "playwright", "pyarrow", "pydantic"),
-    *("pytest", "rich", "symbolic", "textual"),
+    *("IPython", "asgiref", "django", "flask", "gunicorn", "mcp", "mcp_types", "multi_demangle", "numpy"),
+    *("opentelemetry", "playwright", "pyarrow", "pydantic", "pytest", "rich", "starlette", "symbolic", "textual"),
+    "uvicorn",
 )
 POSIX_ONLY = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 WINDOWS_ONLY = ("msvcrt", "winreg", "_winapi")

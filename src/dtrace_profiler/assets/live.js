@@ -10,6 +10,9 @@ import { element, part } from "./dom.js";
  * @property {(delta: Delta) => void} grow what is new
  * @property {(text: string) => void} say how the connection is, in words; empty: well */
 
+/** A stream that ends and comes again at once is nothing to speak of: behind a web application each is short. */
+const PATIENCE_MS = 4000;
+
 /** Follows the profiler that this page came from. The browser connects again by itself, and says how far we are.
  * @param {Follower} follower
  * @returns {EventSource} */
@@ -17,20 +20,31 @@ export function follow(follower) {
   // The key has been exchanged for a cookie: it needs not stand in the history, nor be sent with a picture of it.
   if (location.search) history.replaceState(null, "", `${location.pathname}${location.hash}`);
   const stream = new EventSource("events");
-  stream.addEventListener("snapshot", (event) => {
+  /** @type {ReturnType<typeof setTimeout> | 0} */
+  let waiting = 0;
+  const well = () => {
+    clearTimeout(waiting);
+    waiting = 0;
     follower.say("");
+  };
+  stream.addEventListener("open", well);
+  stream.addEventListener("snapshot", (event) => {
+    well();
     const snapshot = JSON.parse(event.data);
     makeSaveMenu(snapshot.meta.saves ?? []);
     follower.begin(snapshot);
   });
   stream.addEventListener("delta", (event) => {
-    follower.say("");
+    well();
     follower.grow(JSON.parse(event.data));
   });
   stream.addEventListener("error", () => {
-    follower.say(stream.readyState === EventSource.CLOSED
-      ? "The profiler has ended. What it had found stays here."
-      : "The profiler does not answer; trying again.");
+    if (stream.readyState === EventSource.CLOSED) {
+      well();
+      follower.say("The profiler has ended. What it had found stays here.");
+    } else if (!waiting) {
+      waiting = setTimeout(() => follower.say("The profiler does not answer; trying again."), PATIENCE_MS);
+    }
   });
   return stream;
 }

@@ -1,7 +1,7 @@
 """Where a thread turns to other work without a word: asyncio's tasks, and functions that are sent to worker threads.
 
 A context has no means, before CPython 3.14 and from Python at all, to tell that it was entered. So the few places
-where asyncio and anyio enter one are wrapped, once somebody uses labels.
+where asyncio, anyio and asgiref enter one are wrapped, once somebody uses labels.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def can_be_followed(note: Callable[[str], None]) -> bool:
 def follow_switches(history: LabelHistory, labels: ContextVar[Labels]) -> None:
     """Of what has been imported. Safe to call again, and cheap."""
     asyncio, to_thread = sys.modules.get("asyncio"), sys.modules.get("anyio.to_thread")
+    asgiref = sys.modules.get("asgiref.sync")
     # Without these names they are just being imported.
     if "asyncio" not in _wrapped and hasattr(asyncio, "Handle") and hasattr(asyncio, "to_thread"):
         _wrapped.add("asyncio")
@@ -45,6 +46,9 @@ def follow_switches(history: LabelHistory, labels: ContextVar[Labels]) -> None:
     if "anyio" not in _wrapped and hasattr(to_thread, "run_sync"):
         _wrapped.add("anyio")
         _wrap_to_thread(to_thread, "run_sync", history, labels)
+    if "asgiref" not in _wrapped and hasattr(getattr(asgiref, "SyncToAsync", None), "thread_handler"):
+        _wrapped.add("asgiref")
+        _wrap_thread_handler(asgiref.SyncToAsync, history, labels)  # type: ignore[union-attr]
 
 
 def _wrap_handles(asyncio: Any, history: LabelHistory, labels: ContextVar[Labels]) -> None:
@@ -87,3 +91,25 @@ def _wrap_to_thread(module: Any, name: str, history: LabelHistory, labels: Conte
         return await original(labelled, *args, **kwargs)
 
     setattr(module, name, followed)
+
+
+def _wrap_thread_handler(sync_to_async: Any, history: LabelHistory, labels: ContextVar[Labels]) -> None:
+    """Django's ordinary views on an event loop. The last argument is the function, called in the task's context."""
+    original = sync_to_async.thread_handler
+
+    @functools.wraps(original)
+    def followed(self: Any, *args: Any) -> Any:
+        if not history.followed or not args or not callable(args[-1]):
+            return original(self, *args)
+        *rest, function = args
+
+        def labelled() -> Any:
+            history.change(labels.get())
+            return function()
+
+        try:
+            return original(self, *rest, labelled)
+        finally:
+            history.change(labels.get())  # those of the thread itself
+
+    sync_to_async.thread_handler = followed
