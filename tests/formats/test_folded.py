@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtrace_profiler.errors import InputError
-from dtrace_profiler.formats import folded
+from dtrace_profiler.formats import detect, folded
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
@@ -122,6 +122,14 @@ def test_a_stack_that_begins_like_a_comment_is_none() -> None:
 def test_carriage_returns_comments_empty_lines_and_stray_semicolons() -> None:
     text = "# by hand\r\n\r\n;a;b 1\r\na;;b 2\r\na;b 3\n"
     assert written(read(text)) == "a;<unknown>;b 2\na;b 4\n"
+
+
+def test_a_value_without_a_stack_is_py_spys_of_a_thread_that_has_ended() -> None:
+    text = " 2\na;b 3\n 4\n"
+    assert detect(text.encode()).name == "folded"
+    assert written(read(text)) == "<unknown> 6\na;b 3\n"
+    with pytest.raises(InputError, match="line 2 is no folded stack"):
+        read("a;b 3\n2\n")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,15 @@ def test_totals_names_and_threads_survive(profile: Profile) -> None:
     assert by_names(second) == by_names(again)
 
 
+@given(profiles())
+def test_few_samples_of_many_threads_are_added_up_as_others_are(profile: Profile) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        usual = written(pprof, profile)
+        patch.setattr(pprof, "_MANY_PLACES", -1 << 40)
+        patch.setattr(pprof, "_MEMO_BYTES", 0)
+        assert written(pprof, profile) == usual
+
+
 def test_values_that_are_too_large_for_one_number() -> None:
     most = (1 << 63) - 1
     builder = ProfileBuilder()

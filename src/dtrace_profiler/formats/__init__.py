@@ -106,7 +106,7 @@ def write_profile(profile: Profile, target: str | os.PathLike[str] | BinaryIO, f
     chosen = _by_name(format_of(path, format), writes=True)
     with replaced_file(path) as plain:
         if path.endswith(".gz"):
-            with gzip.GzipFile(fileobj=plain, mode="wb", mtime=0, filename="") as packed:
+            with gzip.GzipFile(fileobj=plain, mode="wb", compresslevel=6, mtime=0, filename="") as packed:
                 chosen.write(profile, cast(BinaryIO, packed))
         else:
             chosen.write(profile, plain)

@@ -30,13 +30,15 @@ _LONG_STACK = 1 << 14
 """Bytes of a stack whose beginnings would cost too much: their sum grows as the square."""
 _CLEAN = str.maketrans({";": ":", "\n": " ", "\r": " "})
 _PYTHON = re.compile(r"(.+) \((.+\.pyw?|<[^()]+>):(\d{1,9})\)", re.DOTALL)
+_SAYS_NOTHING = re.compile(rb"#.*|\s*| [0-9]+\s*", re.DOTALL)
+"""A comment, an empty line, or a stack of nothing, which is like a number of dtrace's."""
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 
 
 def sniff(head: bytes) -> bool | None:
     """Whether the first lines are folded stacks; None: some are, or they are words and numbers, as much else is."""
     lines = head.split(b"\n")
-    whole = [line for line in (lines[:-1] or lines) if line.strip() and not line.startswith(b"#")][:20]
+    whole = [line for line in (lines[:-1] or lines) if not _SAYS_NOTHING.fullmatch(line)][:20]
     if b"\0" in head or not whole:
         return False if whole else None
     if len(lines) == 1 and len(head) >= HEAD_BYTES and b";" in head:
@@ -239,12 +241,15 @@ class _Reader:
         return [2 * node + mark for node, mark in zip(nodes, marks, strict=True)]
 
     def odd_line(self, line: bytes, number: int) -> None:
-        """Comments, empty lines, and semicolons before the first name are let pass."""
+        """Comments, empty lines, and semicolons before the first name are let pass. A blank and a value alone, as
+        py-spy writes for a thread that has ended, is a stack that nobody knows."""
         text = line.strip()
         if not text or text.startswith(b"#"):
             return
         stack, _, digits = text.rpartition(b" ")
         stack = stack.strip().lstrip(b";")
+        if not stack and line[:1] == b" ":
+            stack = NO_NAME.encode()
         if not stack or not digits.isdigit():
             shown = text[:60].decode("utf-8", "backslashreplace")
             raise InputError(f"line {number} is no folded stack (`name;name;name VALUE`): {shown!r}.")

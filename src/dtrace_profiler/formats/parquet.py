@@ -79,8 +79,9 @@ def write(profile: Profile, file: BinaryIO) -> None:
     schema = _schema(pa).with_metadata({ABOUT: json.dumps(_about(profile.meta))})
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        for table in _tables(profile, pa, schema):
-            writer.write_table(table, row_group_size=_ROWS_A_GROUP)
+        for name, columns, count in _rows(profile, pa, schema):
+            for start in range(0, count, _ROWS_A_GROUP):
+                writer.write_table(_table(pa, schema, name, columns, start, min(_ROWS_A_GROUP, count - start)))
     file.write(sink.getvalue())
 
 
@@ -88,7 +89,8 @@ def _about(meta: Meta) -> dict[str, Any]:
     return {**asdict(meta), "versions": dict(meta.versions), "losses": dict(meta.losses), "notes": list(meta.notes)}
 
 
-def _tables(profile: Profile, pa: Any, schema: Any) -> list[Any]:
+def _rows(profile: Profile, pa: Any, schema: Any) -> list[tuple[str, dict[str, Any], int]]:
+    """The three kinds of rows: what `row` says, the columns that are not null, how many."""
     ids = _node_ids(profile)
     leaves = sorted(set(profile.node))
     needed = bytearray(len(ids))
@@ -124,17 +126,20 @@ def _tables(profile: Profile, pa: Any, schema: Any) -> list[Any]:
         "address": [frame.address for frame in frames],
     }
     rows = (("sample", sample, len(profile)), ("stack", stack, len(leaves)), ("node", node_rows, len(nodes)))
-    return [_table(pa, schema, name, columns, count) for name, columns, count in rows]
+    return [
+        (name, {key: pa.array(column, schema.field(key).type) for key, column in columns.items()}, count)
+        for name, columns, count in rows
+    ]
 
 
-def _table(pa: Any, schema: Any, name: str, columns: dict[str, Any], count: int) -> Any:
+def _table(pa: Any, schema: Any, name: str, columns: dict[str, Any], start: int, count: int) -> Any:
+    """Some rows of one kind, as a row group. A group at a time, as columns of nulls take as much memory as others."""
     out = []
     for field in schema:
         if field.name == "row":
             out.append(pa.DictionaryArray.from_arrays(_numbers(pa, array("i", bytes(4 * count)), pa.int32()), [name]))
         elif field.name in columns:
-            column = columns[field.name]
-            out.append(column if isinstance(column, pa.Array) else pa.array(column, field.type))
+            out.append(columns[field.name].slice(start, count))
         else:
             out.append(pa.nulls(count, field.type))
     return pa.Table.from_arrays(out, schema=schema)

@@ -6,6 +6,9 @@ frame and what was inlined into it are the lines of one location. See docs/forma
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
+from operator import add
 from typing import BinaryIO
 
 from dtrace_profiler.formats.mapped_addresses import MappedAddresses
@@ -18,6 +21,9 @@ __all__ = ("dropped", "read", "sniff", "write")
 
 _MOST = (1 << 63) - 1
 _FLUSH_BYTES = 1 << 20
+_MANY_PLACES = 1_000_000
+_MEMO_BYTES = 64 << 20
+"""Of stacks that are kept as they are written, for other threads' samples."""
 
 
 def dropped(profile: Profile) -> list[str]:
@@ -66,36 +72,63 @@ class _Writer:
                 kinds.append(("cpu", "nanoseconds"))
         for name, unit in kinds:
             self._put(1, number(1, self._string(name)) + number(2, self._string(unit)))
-        labels = self._labels()
-        for key, (count, value) in counted.items():
-            thread, node = key >> 32, key & 0xFFFF_FFFF
-            head = block(1, self._stack(node))
-            # What is too large for one number goes into several samples.
-            while True:
-                part = min(value, _MOST)
-                values = (count, part) if meta.unit == "nanoseconds" else (part, part * period)[: len(kinds)]
-                self._put(2, head + packed(2, values) + labels[thread])
-                value -= part
-                count = 0
-                if not value:
-                    break
+        self._samples(counted, period if len(kinds) == 2 else 0)
         self._tables()
         self._about(kinds, period)
         self._flush()
 
-    def _values(self) -> tuple[dict[int, tuple[int, int]], int]:
-        """thread << 32 | node → number of samples, sum of values; and the sum of all."""
+    def _values(self) -> tuple[dict[int, int], int]:
+        """node * number of threads + thread → sum of values; and the sum of all."""
+        sums = self._added_up(self._profile.value)
+        return sums, sum(sums.values())
+
+    def _added_up(self, values: Iterable[int]) -> dict[int, int]:
         profile = self._profile
+        threads = len(profile.threads)
         sums: dict[int, int] = {}
-        counts: dict[int, int] = {}
-        known = sums.get
-        counting = profile.meta.unit == "nanoseconds"
-        for thread, node, value in zip(profile.thread, profile.node, profile.value, strict=True):
-            key = thread << 32 | node
-            sums[key] = known(key, 0) + value
-            if counting:
-                counts[key] = counts.get(key, 0) + 1
-        return {key: (counts.get(key, 0), value) for key, value in sums.items()}, sum(sums.values())
+        keys = map(add, map(threads.__mul__, profile.node), profile.thread)
+        size = len(profile.parent) * threads
+        if size > len(profile) + _MANY_PLACES:
+            known = sums.get
+            for key, value in zip(keys, values, strict=False):
+                sums[key] = known(key, 0) + value
+            return sums
+        # With many samples a list is faster than a dict, whose entries lie anywhere in memory.
+        places: list[int | None] = [None] * size
+        for key, value in zip(keys, values, strict=False):
+            before = places[key]
+            if before is None:
+                places[key] = sums[key] = value
+            else:
+                places[key] = before + value
+        return {key: places[key] or 0 for key in sums}
+
+    def _samples(self, sums: dict[int, int], period: int) -> None:
+        profile = self._profile
+        threads = len(profile.threads)
+        in_time = profile.meta.unit == "nanoseconds"
+        counts = self._added_up(repeat(1)) if in_time else {}
+        labels = self._labels()
+        stacks: dict[int, bytes] = {}
+        """Nodes → what is written of them, which several threads may share."""
+        room = _MEMO_BYTES
+        for key, value in sums.items():
+            node, thread = divmod(key, threads)
+            stack = stacks.get(node)
+            if stack is None:
+                stack = block(1, self._stack(node))
+                if (room := room - len(stack)) > 0:
+                    stacks[node] = stack
+            count = counts.get(key, 0)
+            # What is too large for one number goes into several samples.
+            while True:
+                part = min(value, _MOST)
+                values = (count, part) if in_time else (part, part * period) if period else (part,)
+                self._put(2, stack + packed(2, values) + labels[thread])
+                value -= part
+                count = 0
+                if not value:
+                    break
 
     def _put(self, field: int, content: bytes) -> None:
         part = block(field, content)
