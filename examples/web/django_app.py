@@ -9,7 +9,7 @@ curl -si -H "X-Profile-Secret: $DTRACE_PROFILER_SECRET" http://127.0.0.1:8000/or
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import django
 from django.conf import settings
@@ -51,7 +51,20 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(lines(), content_type="text/plain")
 
 
-urlpatterns = [path("orders/<int:number>", order), path("asynchronous", asynchronous), path("stream", stream)]
+def asynchronous_stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def lines() -> AsyncIterator[str]:
+        for _ in range(3):
+            yield f"{add_up(1000)}\n"
+
+    return StreamingHttpResponse(lines(), content_type="text/plain")
+
+
+urlpatterns = [
+    path("orders/<int:number>", order),
+    path("asynchronous", asynchronous),
+    path("stream", stream),
+    path("asynchronous/stream", asynchronous_stream),
+]
 
 application = get_wsgi_application()
 asgi_application = get_asgi_application()

@@ -99,6 +99,7 @@ def test_django_on_uvicorn(tmp_path: Path) -> None:
     with serving(tmp_path, *UVICORN, "--lifespan", "off", "django_app:asgi_application") as server:
         assert "asynchronous" in profiled(server, "/asynchronous")
         assert "add_up" in profiled(server, "/orders/42")  # in a thread of asgiref's
+        assert "lines" in profiled(server, "/asynchronous/stream")
         answer = server.ask("/orders/1", {**ASKS, "X-Profile-Answer": "folded"})
         assert b"order" in answer.body
         assert server.ask("/_profile/", ASKS).status == 200
