@@ -103,6 +103,14 @@ def test_what_is_too_narrow_is_left_out_and_counted() -> None:
     assert int(match[1].replace(",", "")) == len(tree) - len(found)
 
 
+def test_a_share_that_is_next_to_nothing_is_text_too() -> None:
+    builder = ProfileBuilder()
+    thread = builder.add_thread(1, 1)
+    builder.add_sample(0, thread, builder.add_stack([StackFrame("most")]), 100_000)
+    builder.add_sample(0, thread, builder.add_stack([StackFrame("one")]), 1)
+    assert "1 boxes are too narrow to draw; < 0.01 % of the profile" in texts(picture(builder.snapshot(Meta())))
+
+
 def test_no_more_boxes_than_a_browser_likes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(svg, "MOST_BOXES", 100)
     found = boxes(picture(forest(5_000)))

@@ -18,13 +18,14 @@ from dtrace_profiler.errors import UsageError
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
+from dtrace_profiler.model.wildcard import matches
 from dtrace_profiler.query.around import callees, callers
 from dtrace_profiler.query.differences import differences
 from dtrace_profiler.query.functions import functions, lines
 from dtrace_profiler.query.matching import find_functions
 from dtrace_profiler.query.paths import MOST_FRAMES, hot_paths
 from dtrace_profiler.query.ranges import ranges
-from dtrace_profiler.query.selection import Selection, last_seconds, matches, select
+from dtrace_profiler.query.selection import Selection, last_seconds, select
 from dtrace_profiler.query.summary import summary
 
 START_NS = 1_700_000_000_000_000_000

@@ -105,7 +105,7 @@ class Picture:
         )
         for box in self.boxes:
             yield self._box(box, bottom)
-        yield f'</g>\n<text id="details" class="soft" x="{MARGIN}" y="{height - 10}">{self._pruned()}</text>\n'
+        yield f'</g>\n<text id="details" class="soft" x="{MARGIN}" y="{height - 10}">{escape(self._pruned())}</text>\n'
         if self.boxes and not self.static:
             yield (
                 f'<g id="tools" transform="translate({MARGIN} 9)">'

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from math import ceil, exp, lgamma, log, log1p, sqrt
 from typing import Any
 
@@ -20,6 +19,7 @@ from dtrace_profiler.formats.names import shown
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.options import EngineName, Options
 from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.model.wildcard import matches
 
 FALSE_ALARMS = 0.001
 """How often at most a test fails whose true share is the limit itself."""
@@ -133,11 +133,7 @@ def _matches(frame: StackFrame, pattern: str) -> bool:
         f"{frame.module_name}:{frame.function_name}",
         f"{file}:{frame.function_name}",
     )
-    if pattern in names:
-        return True
-    # Only "*" means something: names have brackets and question marks of their own.
-    escaped = pattern.replace("[", "[[]").replace("?", "[?]")
-    return "*" in pattern and any(fnmatchcase(name, escaped) for name in names)
+    return any(matches(pattern, name) for name in names)
 
 
 def _at_least(count: int, samples: int, chance: float) -> float:

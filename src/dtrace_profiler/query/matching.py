@@ -11,8 +11,8 @@ from dtrace_profiler.formats.names import shown
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.identity import MergedFrames, merge_frames
 from dtrace_profiler.model.profile import Profile
+from dtrace_profiler.model.wildcard import matches
 from dtrace_profiler.query.answer import text
-from dtrace_profiler.query.selection import matches
 
 _SUGGESTED = 3
 _MOST_COMPARED = 20_000

@@ -11,6 +11,7 @@ from dtrace_profiler.errors import UsageError
 from dtrace_profiler.formats.names import shown
 from dtrace_profiler.model.frame import FrameKind
 from dtrace_profiler.model.profile import Profile, Thread
+from dtrace_profiler.model.wildcard import matches
 
 _NS = 1_000_000_000
 _TOLD = 8
@@ -104,23 +105,6 @@ def end_s(profile: Profile) -> float:
     """Seconds from a profile's start to its end, or to its last sample if that is later."""
     last_ns = max(profile.timestamp_ns, default=0) - start_of(profile)
     return max(profile.meta.duration_ns, last_ns + 1) / _NS
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether a name is the pattern, in which `*` stands for any characters. Not a regular expression: names of C++
-    are full of their signs. Linear in both lengths."""
-    if "*" not in pattern or pattern == name:
-        return pattern == name
-    first, *middle, last = pattern.split("*")
-    if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
-        return False
-    place, end = len(first), len(name) - len(last)
-    for piece in middle:
-        found = name.find(piece, place, end)
-        if found < 0:
-            return False
-        place = found + len(piece)
-    return True
 
 
 def _threads(profile: Profile, selection: Selection) -> Callable[[int], bool] | None:
