@@ -33,9 +33,11 @@ _DATA = {
 _FREEBSD = (
     b'{"dtrace":{"probes":[{"timestamp":"2024-01-10T12:00:00Z","cpu":0,"id":1,"provider":"profile","module":"",'
     b'"function":"","name":"tick-1s","output":[{"type":"stack","stack-frames":[{"symbol":"zfs.ko`zil_commit+0x4b",'
-    b'"module":"zfs.ko","name":"zil_commit","offset":"0x4b"}]}]}],"aggregations":[{"name":"","aggregation-data":['
-    b'{"keys":[{"type":"string","value":"sh"},{"type":"ustack","ustack-frames":["libc.so.7`f+0x1","0x1"]}],'
-    b'"value":3,"action":"count"}]}]}}'
+    b'"module":"zfs.ko","name":"zil_commit","offset":"0x4b"}]},{"aggregation-name":"a","aggregation-data":['
+    b'{"keys":[{"value":"sh"},{"ustack-frames":[{"symbol":"libc.so.7`f+0x1"},{"module":"sh","offset":"0x1"}]}],'
+    b'"count":3},{"keys":[{"stack-frames":[{"symbol":"kernel`g+0x1"}]}],"sum":7},'
+    b'{"keys":[{"stack-frames":[{"symbol":"kernel`g+0x1"}]}],"max":7}]}]},'
+    b'{"provider":"dtrace","name":"DROP","count":2,"msg":"2 dynamic variable drops"}]}}'
 )
 
 

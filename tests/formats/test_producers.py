@@ -173,7 +173,8 @@ def test_perf(tmp_path: Path) -> None:
     path.write_bytes(run(perf, "script", "--header", "-i", "perf.data", "-F", "+period", cwd=tmp_path))
     profile = known_and_read(path, "perf")
     assert profile.meta.unit == "nanoseconds"
-    periods = [int(line.split()[-2]) for line in path.read_text().splitlines() if line.rstrip().endswith("cpu-clock:u:")]
+    heads = [line for line in path.read_text().splitlines() if line.rstrip().endswith("cpu-clock:u:")]
+    periods = [int(line.split()[-2]) for line in heads]
     assert len(periods) > 20
     assert profile.total == sum(periods)
     assert share_below(profile, "main", "outer", "inner") > 0.8
@@ -212,7 +213,10 @@ def test_memray(tmp_path: Path) -> None:
     memory, _ = json.loads(path.read_text())["profiles"]
     assert profile.total == sum(memory["weights"])
     assert 21_000_000 <= profile.total * share_below(profile, "outer", "inner") < 21_100_000
-    assert list(profile.meta.notes) == ["The values are bytes, not samples.", "Left out, being of another unit: Allocations."]
+    assert list(profile.meta.notes) == [
+        "The values are bytes, not samples.",
+        "Left out, being of another unit: Allocations.",
+    ]
 
 
 @pytest.mark.go

@@ -18,7 +18,8 @@ from types import ModuleType
 from typing import BinaryIO, cast
 
 from dtrace_profiler.errors import InputError, UsageError
-from dtrace_profiler.formats.files import HEAD_BYTES, LONGEST_LINE, limit_lines, replaced_file, rewindable
+from dtrace_profiler.formats import unread
+from dtrace_profiler.formats.files import HEAD_BYTES, LONGEST_LINE, limit_lines, replaced_file, rewindable, unpacked
 from dtrace_profiler.model.profile import Profile
 
 
@@ -141,7 +142,7 @@ def _read(file: BinaryIO, name: str, format: str | None) -> Profile:
     try:
         file = rewindable(file)
         if file.peek(2)[:2] == b"\x1f\x8b":
-            file = rewindable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
+            file = rewindable(unpacked(file))
         if chosen is None:
             chosen = detect(file.peek(HEAD_BYTES)[:HEAD_BYTES], name)
         if chosen.by_lines:
@@ -177,6 +178,8 @@ def detect(head: bytes, path: str = "") -> Format:
     for item in unsure:
         if item.name == "folded":  # a word and a number on each line: folded stacks of one frame
             return item
+    if (known := unread.known(head)) is not None:
+        raise InputError(f"this is {known[0]}, which can't be read.", remedy=known[1])
     names = ", ".join(item.name for item in readable)
     zero = head.find(b"\0")
     what = f"binary (a zero byte at offset {zero})" if zero >= 0 else "no profile that can be read"
