@@ -17,7 +17,7 @@ from fuzz.target import Target, assert_one_sentence, files
 
 MEMORY_A_BYTE = {"pprof": 4096, "otlp": 4096, "parquet": 4096}
 """Formats that say a stack in few bytes; see docs/formats.md."""
-USUAL_MEMORY_A_BYTE = 512
+USUAL_MEMORY_A_BYTE = 256
 
 _DATA = {
     "dtrace-text": ("dtrace/*.txt",),

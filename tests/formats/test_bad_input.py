@@ -1,7 +1,8 @@
-"""Every reader and what may be wrong with its files, in one table: one sentence with the place, and no more memory than said.
+"""Every reader and what may be wrong with its files, in one table: one sentence with the place, and no more memory
+than was promised.
 
-The rows are by hand, as valid as they can be but for one thing; `fuzz/` tries the rest. What is tested of one format alone
-is in that format's own tests.
+The rows are by hand, valid but for one thing; `fuzz/` tries the rest. What is tested of one format alone is in that
+format's own tests.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def trace(ts: str = "1", dur: str = "1") -> bytes:
 
 
 def tachyon(version: str = "0", more: str = "") -> bytes:
-    return f'{{"type":"meta","v":{version},"run_id":"a","sample_interval_usec":2000,"mode":"wall"}}\n{more}\n'.encode()
+    return (
+        f'{{"type":"meta","v":{version},"run_id":"a","sample_interval_usec":2000,"mode":"wall"}}\n{more}\n'.encode()
+    )
 
 
 def freebsd(value: str, frames: int = 1) -> bytes:
@@ -123,7 +126,11 @@ def test_each_reader_is_in_the_table() -> None:
         (b"PK\x03\x04\x14\0", "a zip archive", "unzip"),
         ("a;b 1\n".encode("utf-16"), "UTF-16", "iconv"),
         (b"<!DOCTYPE html>\n<html>", "a page for a browser", "recording"),
-        (b'{"meta":{"interval":1,"preprocessedProfileVersion":47}}', "for the Firefox Profiler", "profiler.firefox.com"),
+        (
+            b'{"meta":{"interval":1,"preprocessedProfileVersion":47}}',
+            "for the Firefox Profiler",
+            "profiler.firefox.com",
+        ),
     ],
 )
 def test_files_that_people_have_and_that_are_not_read_are_called_by_their_name(

@@ -1,9 +1,12 @@
 """Files that hold profiles: one module a format, one row of `FORMATS` for each.
 
 A module has `write(profile, file)`, or `read(file) -> Profile` and `sniff(head) -> bool | None` (yes, no, more bytes
-are needed), or all three. `dropped(profile)`, where there is one, says what of a profile the format can't hold;
+are needed), or all three. A module that writes has `dropped(profile)` too: what of it the format can't hold;
 `require()`, where there is one, raises `UsageError` where an optional package is missing, before anything runs.
 What a file is is told by its content first, then by its suffix.
+
+What a profile is, field by field (how many, in which unit, what says that it is not known), is in docs/formats.md, "The
+data model".
 """
 
 from __future__ import annotations
@@ -114,10 +117,9 @@ def write_profile(profile: Profile, target: str | os.PathLike[str] | BinaryIO, f
 
 
 def dropped(profile: Profile, format: str) -> list[str]:
-    """What of this profile a file in that format can't hold, a few words each; empty where nobody has looked."""
+    """What of this profile a file in that format can't hold, a few words each."""
     chosen = _by_name(format, writes=True)
-    say = getattr(chosen.code, "dropped", None)
-    out = list(say(profile.without_labels())) if say is not None else []
+    out = list(chosen.code.dropped(profile.without_labels()))
     if not chosen.labels and any(thread.labels for thread in profile.threads):
         out.append("labels")
     return out
