@@ -36,7 +36,7 @@ FILES = 10
 
 
 class Clock:
-    """Seconds since it was made, and those of our CPU time: the first alone says little on a machine that others use."""
+    """Seconds since it was made, and of our CPU time, as the first says little on a machine that others use."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
@@ -52,7 +52,7 @@ def peak_mb() -> float:
 
 
 def synthetic(samples: int, stacks: int, start_ns: int, span_ns: int, seed: int = 7) -> Profile:
-    """Samples in the order of their times, of 16 threads, spread over stacks of 40 frames: some often, most rarely."""
+    """Samples in the order of their times, of 16 threads, in stacks of 40 frames: some often, most rarely."""
     import numpy as np
 
     chance = random.Random(7)
@@ -163,7 +163,9 @@ def parquet(folder: Path, smoke: bool) -> None:
         assert database.execute(f"SELECT sum(value) FROM samples {where}").fetchone() == (inside,)
         said = f"{inside:,} samples, {len(rows):,} nodes"
         best = min(clock.wall for clock in clocks)
-        print(f"{f'  flame graph of {name}':<42} {best:>8.2f} s, first {clocks[0].wall:.2f} s  (to reach: 5 s)  {said}")
+        print(
+            f"{f'  flame graph of {name}':<42} {best:>8.2f} s, first {clocks[0].wall:.2f} s  (to reach: 5 s)  {said}"
+        )
 
 
 def main() -> None:

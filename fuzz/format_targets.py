@@ -17,7 +17,7 @@ from fuzz.target import Target, assert_one_sentence, files
 
 MEMORY_A_BYTE = {"pprof": 4096, "otlp": 4096, "parquet": 4096}
 """Formats that say a stack in few bytes; see docs/formats.md."""
-USUAL_MEMORY_A_BYTE = 512
+USUAL_MEMORY_A_BYTE = 256
 
 _DATA = {
     "dtrace-text": ("dtrace/*.txt",),
@@ -33,9 +33,11 @@ _DATA = {
 _FREEBSD = (
     b'{"dtrace":{"probes":[{"timestamp":"2024-01-10T12:00:00Z","cpu":0,"id":1,"provider":"profile","module":"",'
     b'"function":"","name":"tick-1s","output":[{"type":"stack","stack-frames":[{"symbol":"zfs.ko`zil_commit+0x4b",'
-    b'"module":"zfs.ko","name":"zil_commit","offset":"0x4b"}]}]}],"aggregations":[{"name":"","aggregation-data":['
-    b'{"keys":[{"type":"string","value":"sh"},{"type":"ustack","ustack-frames":["libc.so.7`f+0x1","0x1"]}],'
-    b'"value":3,"action":"count"}]}]}}'
+    b'"module":"zfs.ko","name":"zil_commit","offset":"0x4b"}]},{"aggregation-name":"a","aggregation-data":['
+    b'{"keys":[{"value":"sh"},{"ustack-frames":[{"symbol":"libc.so.7`f+0x1"},{"module":"sh","offset":"0x1"}]}],'
+    b'"count":3},{"keys":[{"stack-frames":[{"symbol":"kernel`g+0x1"}]}],"sum":7},'
+    b'{"keys":[{"stack-frames":[{"symbol":"kernel`g+0x1"}]}],"max":7}]}]},'
+    b'{"provider":"dtrace","name":"DROP","count":2,"msg":"2 dynamic variable drops"}]}}'
 )
 
 

@@ -54,7 +54,7 @@ def test_content_says_what_a_file_is_then_its_name(head: bytes, path: str, name:
     ("head", "message"),
     [
         (b"", "is empty"),
-        (b"\x7fELF\x02\x01\x01\0\0", r"binary \(a zero byte at offset 7\)"),
+        (b"\x7fEL?\x02\x01\x01\0\0", r"binary \(a zero byte at offset 7\)"),
         (b"It was a dark and stormy night.\n", "no profile that can be read"),
         (b'{"a": 1}\n', "no profile that can be read"),
     ],

@@ -1,7 +1,7 @@
 """Profilers of others, run here: what each of them writes today is known by its content and read, with its totals.
 
-The files in tests/data/profilers are of versions that may have changed since. Each profiler runs the same program: nearly
-all of its time is in `inner`, called by `outer`. How exactly they count is theirs; that nothing of it gets lost is ours.
+The files in tests/data/profilers are of versions that may have changed since. Each profiler runs the same program:
+nearly all of its time is in `inner`, called by `outer`. How they count is theirs; that nothing is lost is ours.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ kept = outer()
 """
 C_PROGRAM = """\
 #include <time.h>
-__attribute__((noinline)) long inner(long n) { volatile long s = 0; for (long i = 0; i < n; i++) s += i * i; return s; }
-__attribute__((noinline)) long outer(void) { long s = 0; while (clock() < 3 * CLOCKS_PER_SEC / 10) s += inner(9999); return s; }
+#define APART __attribute__((noinline))
+APART long inner(long n) { volatile long s = 0; for (long i = 0; i < n; i++) s += i * i; return s; }
+APART long outer(void) { long s = 0; while (clock() < 3 * CLOCKS_PER_SEC / 10) s += inner(9999); return s; }
 int main(void) { return outer() == 1; }
 """
 GO_PROGRAM = """\
@@ -173,9 +174,8 @@ def test_perf(tmp_path: Path) -> None:
     path.write_bytes(run(perf, "script", "--header", "-i", "perf.data", "-F", "+period", cwd=tmp_path))
     profile = known_and_read(path, "perf")
     assert profile.meta.unit == "nanoseconds"
-    periods = [
-        int(line.split()[-2]) for line in path.read_text().splitlines() if line.rstrip().endswith("cpu-clock:u:")
-    ]
+    heads = [line for line in path.read_text().splitlines() if line.rstrip().endswith("cpu-clock:u:")]
+    periods = [int(line.split()[-2]) for line in heads]
     assert len(periods) > 20
     assert profile.total == sum(periods)
     assert share_below(profile, "main", "outer", "inner") > 0.8

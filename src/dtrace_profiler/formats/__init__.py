@@ -1,9 +1,12 @@
 """Files that hold profiles: one module a format, one row of `FORMATS` for each.
 
 A module has `write(profile, file)`, or `read(file) -> Profile` and `sniff(head) -> bool | None` (yes, no, more bytes
-are needed), or all three. `dropped(profile)`, where there is one, says what of a profile the format can't hold;
+are needed), or all three. A module that writes has `dropped(profile)` too: what of it the format can't hold;
 `require()`, where there is one, raises `UsageError` where an optional package is missing, before anything runs.
 What a file is is told by its content first, then by its suffix.
+
+What a profile is, field by field (how many, in which unit, what says that it is not known), is in docs/formats.md,
+"The data model".
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from types import ModuleType
 from typing import BinaryIO, cast
 
 from dtrace_profiler.errors import InputError, UsageError
-from dtrace_profiler.formats.files import HEAD_BYTES, LONGEST_LINE, limit_lines, replaced_file, rewindable
+from dtrace_profiler.formats import unread
+from dtrace_profiler.formats.files import HEAD_BYTES, LONGEST_LINE, limit_lines, replaced_file, rewindable, unpacked
 from dtrace_profiler.model.profile import Profile
 
 
@@ -113,10 +117,9 @@ def write_profile(profile: Profile, target: str | os.PathLike[str] | BinaryIO, f
 
 
 def dropped(profile: Profile, format: str) -> list[str]:
-    """What of this profile a file in that format can't hold, a few words each; empty where nobody has looked."""
+    """What of this profile a file in that format can't hold, a few words each."""
     chosen = _by_name(format, writes=True)
-    say = getattr(chosen.code, "dropped", None)
-    out = list(say(profile.without_labels())) if say is not None else []
+    out = list(chosen.code.dropped(profile.without_labels()))
     if not chosen.labels and any(thread.labels for thread in profile.threads):
         out.append("labels")
     return out
@@ -141,7 +144,7 @@ def _read(file: BinaryIO, name: str, format: str | None) -> Profile:
     try:
         file = rewindable(file)
         if file.peek(2)[:2] == b"\x1f\x8b":
-            file = rewindable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
+            file = rewindable(unpacked(file))
         if chosen is None:
             chosen = detect(file.peek(HEAD_BYTES)[:HEAD_BYTES], name)
         if chosen.by_lines:
@@ -162,6 +165,9 @@ def detect(head: bytes, path: str = "") -> Format:
     """The format of a file that begins with these bytes; its name decides where they don't. Raises `InputError`."""
     if not head:
         raise InputError("the file is empty.")
+    # First, since a page's own script may look like dtrace's text.
+    if (known := unread.known(head)) is not None:
+        raise InputError(f"this is {known[0]}, which can't be read.", remedy=known[1])
     readable = [item for item in FORMATS if item.reads]
     unsure = []
     for item in readable:

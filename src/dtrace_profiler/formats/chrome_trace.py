@@ -39,6 +39,7 @@ def dropped(profile: Profile) -> list[str]:
         "lines within functions",
         "modules of Python functions",
         "what was lost",
+        "versions",
         "notes",
     )
 

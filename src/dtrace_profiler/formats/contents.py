@@ -13,6 +13,9 @@ _PRESENT: Mapping[str, Callable[[Profile], bool]] = {
     "stacks": lambda profile: any(parent >= 0 for parent in profile.parent),
     "addresses": lambda profile: any(frame.address for frame in profile.frames),
     "files": lambda profile: any(frame.file for frame in profile.frames),
+    "files of native functions": lambda profile: any(
+        frame.file and frame.kind is not FrameKind.PYTHON for frame in profile.frames
+    ),
     "lines within functions": lambda profile: any(
         frame.first_line and frame.line not in (0, frame.first_line) for frame in profile.frames
     ),
@@ -28,6 +31,7 @@ _PRESENT: Mapping[str, Callable[[Profile], bool]] = {
         or profile.meta.system
         or profile.meta.versions
     ),
+    "versions": lambda profile: bool(profile.meta.versions),
     "notes": lambda profile: bool(profile.meta.notes),
 }
 

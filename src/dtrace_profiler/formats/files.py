@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 import secrets
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from dtrace_profiler.errors import InputError
 
@@ -16,6 +17,10 @@ HEAD_BYTES = 1 << 16
 LONGEST_LINE = 64 << 20
 """A stack of 100,000 frames takes a third of it."""
 _PIECE_BYTES = 1 << 20
+UNPACKED_ALWAYS = 256 << 20
+UNPACKED_TIMES = 200
+"""What a packed file may become, beyond `UNPACKED_ALWAYS`, as a multiple of its size. Texts of profiles are 5 to 60
+times as large as when they are packed; the most that gzip can do is 1032."""
 
 
 def rewindable(file: BinaryIO) -> io.BufferedReader:
@@ -24,6 +29,11 @@ def rewindable(file: BinaryIO) -> io.BufferedReader:
     while len(head) < HEAD_BYTES and (data := file.read(HEAD_BYTES - len(head))):
         head += data
     return io.BufferedReader(_Rewound(head, file), max(len(head), HEAD_BYTES))
+
+
+def unpacked(file: BinaryIO) -> BinaryIO:
+    """What a file packed with gzip holds. Reading raises `InputError` where that is beyond what a profile can be."""
+    return cast(BinaryIO, _Unpacked(file))
 
 
 def read_whole(file: BinaryIO, limit: int) -> bytes:
@@ -43,6 +53,43 @@ def limit_lines(file: io.BufferedReader, longest: int) -> None:
     raw = file.raw
     assert isinstance(raw, _Rewound)
     raw.longest_line = longest
+
+
+class _Counted(io.RawIOBase):
+    """A file, and how many of its bytes were read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.bytes += len(data)
+        return data
+
+
+class _Unpacked(io.RawIOBase):
+    def __init__(self, file: BinaryIO) -> None:
+        self._packed = _Counted(file)
+        self._plain = gzip.GzipFile(fileobj=self._packed)
+        self._bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._plain.read(size)
+        self._bytes += len(data)
+        if self._bytes > UNPACKED_ALWAYS + UNPACKED_TIMES * self._packed.bytes:
+            raise InputError(
+                f"its first {self._packed.bytes:,} bytes unpack to more than {UNPACKED_TIMES} times as many, which no"
+                " profile does.",
+                remedy="if you trust it: gunzip it, and read what comes out",
+            )
+        return data
 
 
 class _Rewound(io.RawIOBase):

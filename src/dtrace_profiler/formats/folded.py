@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from dtrace_profiler.errors import InputError
+from dtrace_profiler.formats.contents import present
 from dtrace_profiler.formats.files import HEAD_BYTES
 from dtrace_profiler.formats.folded_threads import with_threads
 from dtrace_profiler.formats.frame_labels import MARKS, NO_NAME
@@ -52,6 +53,21 @@ def sniff(head: bytes) -> bool | None:
 def _fits(line: bytes) -> bool:
     stack, _, value = line.rstrip().rpartition(b" ")
     return bool(stack.strip()) and value.isdigit() and line[:1] not in b" \t{"
+
+
+def dropped(profile: Profile) -> list[str]:
+    return present(
+        profile,
+        "times",
+        "threads",
+        "addresses",
+        "files of native functions",
+        "lines within functions",
+        "modules of Python functions",
+        "what was lost",
+        "when and how it was taken",
+        "notes",
+    )
 
 
 def write(profile: Profile, file: BinaryIO) -> None:

@@ -14,12 +14,17 @@ import json
 from typing import Any, BinaryIO
 
 from dtrace_profiler.formats.assets import bundle, read_asset
+from dtrace_profiler.formats.contents import present
 from dtrace_profiler.formats.names import shown
 from dtrace_profiler.formats.page_data import page_data
 from dtrace_profiler.model.profile import Profile
 
 _STYLE_TAG = '<link rel="stylesheet" href="page.css">\n'
 _SCRIPT_TAG = '<script type="module" src="page.js"></script>\n'
+
+
+def dropped(profile: Profile) -> list[str]:
+    return present(profile, "addresses")
 
 
 def write(profile: Profile, file: BinaryIO, *, title: str | None = None) -> None:

@@ -35,6 +35,11 @@ def sniff(head: bytes) -> bool | None:
     return True if len(head) > len(_TITLE) else None
 
 
+def dropped(profile: Profile) -> list[str]:
+    """Nothing."""
+    return []
+
+
 def read(file: BinaryIO) -> Profile:
     """The profile of a recording. Raises `InputError` where it is none."""
     title, _, version = file.readline(len(FIRST_LINE) + 20).rstrip(b"\r\n").rpartition(b" ")

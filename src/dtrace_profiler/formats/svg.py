@@ -15,6 +15,7 @@ from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from dtrace_profiler.formats.assets import without_comments
+from dtrace_profiler.formats.contents import present
 from dtrace_profiler.formats.facts import facts, losses, percent, quantity, title_of
 from dtrace_profiler.formats.names import shown
 from dtrace_profiler.formats.palette import KINDS, palettes, shade_of
@@ -30,6 +31,10 @@ MOST_BOXES = 15_000
 """About 5 MB. With more, browsers take seconds to open the picture: the widest stay."""
 MARGIN = 10
 MINIMUM_WIDTH = 320
+
+
+def dropped(profile: Profile) -> list[str]:
+    return present(profile, "times", "threads", "addresses")
 
 
 def write(
@@ -105,7 +110,8 @@ class Picture:
         )
         for box in self.boxes:
             yield self._box(box, bottom)
-        yield f'</g>\n<text id="details" class="soft" x="{MARGIN}" y="{height - 10}">{escape(self._pruned())}</text>\n'
+        left_out = escape(self._pruned())
+        yield f'</g>\n<text id="details" class="soft" x="{MARGIN}" y="{height - 10}">{left_out}</text>\n'
         if self.boxes and not self.static:
             yield (
                 f'<g id="tools" transform="translate({MARGIN} 9)">'

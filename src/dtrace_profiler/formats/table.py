@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, Literal
 
+from dtrace_profiler.formats.contents import present
 from dtrace_profiler.formats.names import shown
 from dtrace_profiler.model.profile import Profile
 from dtrace_profiler.model.top import TopFunction, top_functions
@@ -37,6 +38,20 @@ def _place(row: TopFunction) -> str:
     if frame.file and frame.first_line:
         return f"{shown(frame.module_name)} ({shown(frame.file.rpartition('/')[2])}:{frame.first_line})"
     return shown(frame.module_name)
+
+
+def dropped(profile: Profile) -> list[str]:
+    return present(
+        profile,
+        "times",
+        "threads",
+        "stacks",
+        "addresses",
+        "lines within functions",
+        "what was lost",
+        "when and how it was taken",
+        "notes",
+    )
 
 
 def write(profile: Profile, file: BinaryIO) -> None:
