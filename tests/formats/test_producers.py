@@ -1,7 +1,7 @@
 """Profilers of others, run here: what each of them writes today is known by its content and read, with its totals.
 
 The files in tests/data/profilers are of versions that may have changed since. Each profiler runs the same program:
-nearly all of its time is in `inner`, called by `outer`. How exactly they count is theirs; that nothing gets lost is ours.
+nearly all of its time is in `inner`, called by `outer`. How they count is theirs; that nothing gets lost is ours.
 """
 
 from __future__ import annotations

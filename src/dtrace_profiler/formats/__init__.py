@@ -5,8 +5,8 @@ are needed), or all three. A module that writes has `dropped(profile)` too: what
 `require()`, where there is one, raises `UsageError` where an optional package is missing, before anything runs.
 What a file is is told by its content first, then by its suffix.
 
-What a profile is, field by field (how many, in which unit, what says that it is not known), is in docs/formats.md, "The
-data model".
+What a profile is, field by field (how many, in which unit, what says that it is not known), is in docs/formats.md,
+"The data model".
 """
 
 from __future__ import annotations
