@@ -231,7 +231,7 @@ WORST = {
     "folded": b"a" + b";" * COUNT + b"b 1\n",
     "speedscope": b'{"$schema":"https://www.speedscope.app/file-format-schema.json","a":[' + b"{}," * COUNT + b"0]}",
     "pprof": block(1, number(1, 1) + number(2, 2))
-    + block(2, packed(1, [1] * COUNT) + packed(2, [1]))
+    + block(2, packed(1, [1] * (COUNT // 10)) + packed(2, [1]))
     + block(5, number(1, 1) + number(2, 1))
     + block(4, number(1, 1) + block(4, number(1, 1)) * 10)
     + b"".join(block(6, text) for text in (b"", b"samples", b"count")),

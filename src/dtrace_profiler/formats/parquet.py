@@ -25,8 +25,8 @@ MAX_BYTES = 2 << 30
 MAX_ROWS = 200_000_000
 FEW_ROWS = 4_000_000
 ROWS_A_BYTE = 64
-"""A row takes nothing in the file where it repeats the one before, but 28 bytes of memory. So beyond `FEW_ROWS` a file
-may have so many for each of its bytes; samples with times of their own take some bytes each."""
+"""A row takes nothing in the file where it repeats the one before, but 28 bytes of memory. So beyond `FEW_ROWS` a
+file may have so many for each of its bytes; samples with times of their own take some bytes each."""
 ABOUT = b"dtrace_profiler"
 """The key of the file's metadata under which `Meta` stands, as JSON."""
 _ROWS_A_GROUP = 1 << 20
