@@ -224,3 +224,30 @@ def test_no_reader_is_without_a_deep_stack() -> None:
     """CPython's JSON lines hold no stacks."""
     written = {item.name for item in FORMATS if item.writes}
     assert set(READ) - written - {"tachyon-jsonl"} == set(DEEP_TEXTS)
+
+
+COUNT = 30_000
+WORST = {
+    "folded": b"a" + b";" * COUNT + b"b 1\n",
+    "speedscope": b'{"$schema":"https://www.speedscope.app/file-format-schema.json","a":[' + b"{}," * COUNT + b"0]}",
+    "pprof": block(1, number(1, 1) + number(2, 2))
+    + block(2, packed(1, [1] * (COUNT // 10)) + packed(2, [1]))
+    + block(5, number(1, 1) + number(2, 1))
+    + block(4, number(1, 1) + block(4, number(1, 1)) * 10)
+    + b"".join(block(6, text) for text in (b"", b"samples", b"count")),
+}
+"""As few bytes as possible for what takes most memory: a new frame, a new node of the tree, an empty object."""
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_the_worst_text_takes_no_more_than_the_multiple_that_the_documents_say(name: str) -> None:
+    formats.read_profile(io.BytesIO(b"a 1\n"), "folded")  # what is made on first use
+    tracemalloc.start()
+    try:
+        read_profile(io.BytesIO(WORST[name]), name)
+    except InputError:
+        pass
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak / len(WORST[name]) < MEMORY_A_BYTE.get(name, USUAL_MEMORY_A_BYTE)

@@ -129,6 +129,27 @@ def test_other_parquet_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         read(written(parquet, small_profile()))
 
 
+def test_rows_that_take_no_space_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "FEW_ROWS", 10)
+    monkeypatch.setattr(parquet, "ROWS_A_BYTE", 2)
+    table = table_of(small_profile())
+    file = io.BytesIO()
+    pq.write_table(table.take([0] * 100_000), file, compression="zstd")
+    with pytest.raises(InputError, match=f"has 100,000 rows, more than {10 + 2 * len(file.getvalue()):,}"):
+        read(file.getvalue())
+
+
+def test_a_text_that_unpacks_to_a_multiple_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "UNPACKED_ALWAYS", 1 << 16)
+    rows = table_of(small_profile()).to_pylist()
+    for row in rows:
+        row["name"] = row["name"] and "x" * 10_000_000
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=table_of(small_profile()).schema), file, compression="zstd")
+    with pytest.raises(InputError, match="unpack to more than 200 times as many"):
+        read(file.getvalue())
+
+
 def sql(folder: Path, name: str) -> str:
     """A query of docs/formats.md, by the comment that it begins with."""
     text = (ROOT / "docs" / "formats.md").read_text()

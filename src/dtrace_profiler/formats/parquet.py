@@ -16,14 +16,17 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from dtrace_profiler.errors import InputError, UsageError
-from dtrace_profiler.formats.files import read_whole
+from dtrace_profiler.formats.files import UNPACKED_ALWAYS, UNPACKED_TIMES, read_whole
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, Labels, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 
 MAX_BYTES = 2 << 30
 MAX_ROWS = 200_000_000
-"""A row takes nothing in the file where it repeats the one before, but 28 bytes of memory."""
+FEW_ROWS = 4_000_000
+ROWS_A_BYTE = 64
+"""A row takes nothing in the file where it repeats the one before, but 28 bytes of memory. So beyond `FEW_ROWS` a
+file may have so many for each of its bytes; samples with times of their own take some bytes each."""
 ABOUT = b"dtrace_profiler"
 """The key of the file's metadata under which `Meta` stands, as JSON."""
 _ROWS_A_GROUP = 1 << 20
@@ -187,8 +190,7 @@ def read(file: BinaryIO) -> Profile:
         if missing := [name for name in _schema(pa).names if name not in names]:
             raise InputError(f"this Parquet file holds no profile of ours: it has no column {missing[0]}.")
         opened = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(_TEXTS))
-        if opened.metadata.num_rows > MAX_ROWS:
-            raise InputError(f"the file says that it has {opened.metadata.num_rows:,} rows, more than {MAX_ROWS:,}.")
+        _refuse_bombs(opened.metadata, len(data))
         reader = _Reader(opened.schema_arrow.metadata or {})
         wanted = [name for name in _schema(pa).names if name != "nodes"]
         for batch in opened.iter_batches(columns=wanted):
@@ -199,6 +201,18 @@ def read(file: BinaryIO) -> Profile:
         said = str(error).splitlines()[0][:200].rstrip(".") if str(error) else type(error).__name__
         raise InputError(f"this Parquet file can't be read: {said}.") from error
     return reader.profile()
+
+
+def _refuse_bombs(metadata: Any, size: int) -> None:
+    """Before any of it is unpacked: what the file says of itself is more than a profile can be."""
+    most = min(MAX_ROWS, FEW_ROWS + ROWS_A_BYTE * size)
+    if metadata.num_rows > most:
+        raise InputError(f"the file says that it has {metadata.num_rows:,} rows, more than {most:,}.")
+    groups = (metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups))
+    if sum(groups) > UNPACKED_ALWAYS + UNPACKED_TIMES * size:
+        raise InputError(
+            f"its {size:,} bytes unpack to more than {UNPACKED_TIMES} times as many, which no profile does."
+        )
 
 
 def _values(pa: Any, column: Any) -> list[Any]:
