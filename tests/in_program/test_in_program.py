@@ -74,9 +74,13 @@ def test_a_coroutine_function_prints_what_is_on_top(capsys: pytest.CaptureFixtur
 
 
 def test_calls_beside_and_within_one_another_are_one_profile(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
     @profiled(tmp_path / "a.dtrace", frequency_hz=499, engine="sampler")
     def work(depth: int) -> None:
-        burn(0.05)
+        if depth == 2:
+            both.wait()
+        burn(0.1)
         if depth:
             work(depth - 1)
             assert not (tmp_path / "a.dtrace").exists()
