@@ -138,9 +138,8 @@ def parquet(folder: Path, smoke: bool) -> None:
         del profile
         gc.collect()
     size = sum(path.stat().st_size for path in folder.glob("*.parquet")) / 1e6
-    print(
-        f"{f'Parquet, {FILES} files, {size:,.0f} MB':<42} {FILES * samples:>12,} samples, {stacks:,} stacks in each file"
-    )
+    what = f"Parquet, {FILES} files, {size:,.0f} MB"
+    print(f"{what:<42} {FILES * samples:>12,} samples, {stacks:,} stacks in each file")
     if cpu:
         print(f"{'  written in':<42} {cpu:>8.1f} s of CPU", flush=True)
     text = (ROOT / "docs" / "formats.md").read_text()
