@@ -1,4 +1,4 @@
-"""Goldens: `DTRACE_PROFILER_BLESS=1 pytest tests/formats` makes what came out the expected. Look at what changed."""
+"""Goldens: `BLESS=1 pytest tests/formats` writes what came out as what is expected. Look at the difference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def golden() -> Callable[[Path, bytes], None]:
     """Compares with a file, or writes it."""
 
     def compare(path: Path, found: bytes) -> None:
-        if os.environ.get("DTRACE_PROFILER_BLESS"):
+        if os.environ.get("BLESS"):
             path.write_bytes(found)
         expected = path.read_bytes()
         assert found.decode(errors="replace") == expected.decode(errors="replace")
