@@ -13,6 +13,7 @@ from dtrace_profiler.formats import FORMATS, read_profile, write_profile
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
+from fuzz.model_promises import broken_promises
 from fuzz.target import Target, assert_one_sentence, files
 
 MEMORY_A_BYTE = {"pprof": 4096, "otlp": 4096, "parquet": 4096}
@@ -82,11 +83,7 @@ def _check(data: bytes, name: str | None) -> None:
     except InputError as error:
         assert_one_sentence(error)
         return
-    assert profile.total >= 0
-    assert all(0 <= node < len(profile.parent) for node in profile.node)
-    assert all(parent < node for node, parent in enumerate(profile.parent))
-    assert all(type(count) is int and count >= 0 for count in profile.meta.losses.values()), profile.meta.losses
-    assert all(0 <= time < 1 << 63 for time in profile.timestamp_ns)
+    assert broken_promises(profile) == []
     if len(profile.parent) < 20_000:
         write_profile(profile, io.BytesIO(), _WRITTEN[zlib.crc32(data) % len(_WRITTEN)])
 

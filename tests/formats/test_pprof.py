@@ -74,9 +74,12 @@ def test_values_that_are_too_large_for_one_number() -> None:
     builder = ProfileBuilder()
     thread = builder.add_thread(1, 1)
     node = builder.add_stack([StackFrame("f", kind=FrameKind.NATIVE)])
-    for value in (most, most, 5):
+    for value in (most - 5, 5):
         builder.add_sample(0, thread, node, value)
-    assert read(written(pprof, builder.snapshot(Meta(frequency_hz=97)))).total == 2 * most + 5
+    assert read(written(pprof, builder.snapshot(Meta(frequency_hz=97)))).total == most
+    builder.add_sample(0, thread, node, 1)
+    with pytest.raises(InputError, match="sum of all values is too large at offset"):
+        read(written(pprof, builder.snapshot(Meta(frequency_hz=97))))
 
 
 def test_a_stack_of_100_000_frames() -> None:

@@ -89,6 +89,7 @@ class _Reader:
         self._tables = message.dictionary
         self._builder = ProfileBuilder(max_samples=_WORD)
         self._frames_left = FRAMES_A_BYTE * size
+        self._total = 0
         self._locations: dict[int, list[int]] = {}
         self._stacks: dict[int, int] = {}
         self._threads: dict[tuple[int, ...], int] = {}
@@ -153,6 +154,9 @@ class _Reader:
             time, value = times[row] if times else 0, values[row] if values else 1
             if value < 0:
                 raise InputError(f"a sample has the value {value}, and none can be negative.")
+            self._total += value
+            if self._total >= _WORD:
+                raise InputError(f"the sum of all values is too large at a sample with the value {value}.")
             if time >= _WORD:
                 raise InputError(f"a sample has the time {time}, which is after the year 2262.")
             self._builder.add_sample(time, thread, node, value)

@@ -34,6 +34,8 @@ _NODE_TEXTS = ("name", "module", "file", "kind")
 _TEXTS = ("row", "thread", "labels", *_NODE_TEXTS)
 _KINDS = {str(kind): kind for kind in FrameKind}
 _WORD = 1 << 63
+_LINES = 1 << 31
+"""Lines from this on are none."""
 
 
 def _libraries() -> tuple[Any, Any]:
@@ -235,6 +237,7 @@ class _Reader:
         """A node's id → its parent's, and its frame. Files of many hosts say the same ones again."""
         self._stacks: dict[int, int] = {}
         """Ids → their order of appearance: the builder's nodes until all are known."""
+        self._total = 0
 
     def take(self, columns: dict[str, list[Any]]) -> None:
         samples = ("ts_ns", "pid", "tid", "thread", "stack_id", "value", "labels")
@@ -250,9 +253,14 @@ class _Reader:
             raise InputError("a sample has no stack_id or no value.")
         if value < 0:
             raise InputError(f"a sample has the value {value}, and none can be negative.")
+        self._total += value
+        if self._total >= _WORD:
+            raise InputError(f"the sum of the column value is too large at a sample with {value}.")
         place = self._stacks.setdefault(stack, len(self._stacks))
-        of = self._builder.add_thread(max(0, process or 0), max(0, thread or 0), name or "", self._labels_of(said))
-        self._builder.add_sample(max(0, time or 0), of, place, value)
+        of = self._builder.add_thread(
+            _at_least_0(process, "pid"), _at_least_0(thread, "tid"), name or "", self._labels_of(said)
+        )
+        self._builder.add_sample(_at_least_0(time, "ts_ns"), of, place, value)
 
     def _labels_of(self, text: Any) -> Labels:
         if not text:
@@ -276,8 +284,8 @@ class _Reader:
             module or "",
             max(0, address or 0),
             file or "",
-            max(0, line or 0),
-            max(0, first_line or 0),
+            _line(line),
+            _line(first_line),
             _KINDS.get(kind, FrameKind.UNKNOWN),
         )
         self._nodes[node] = (parent, self._builder.add_frame(frame))
@@ -328,6 +336,17 @@ class _Reader:
             losses={str(key): count for key, count in losses.items() if _number(count)},
             notes=[str(note) for note in notes] if isinstance(notes, list) else [],
         )
+
+
+def _at_least_0(value: int | None, column: str) -> int:
+    """0 where it is null or negative. Raises `InputError` where it does not fit, as unsigned numbers may."""
+    if value is not None and value >= _WORD:
+        raise InputError(f"a sample has {value} in the column {column}, which is too large a number.")
+    return max(0, value or 0)
+
+
+def _line(value: int | None) -> int:
+    return value if value is not None and 0 <= value < _LINES else 0
 
 
 def _number(value: object) -> int:

@@ -35,7 +35,7 @@ def read(file: BinaryIO, *, demangle: Demangle | None = None) -> Profile:
     reader = _Reader()
     for number, line in enumerate(file, 1):
         reader.take(line.decode("utf-8", "replace").rstrip("\r\n"), number)
-    reader.finish_sample()
+    reader.end()
     return reader.profile(demangle)
 
 
@@ -53,7 +53,7 @@ class _Reader:
         """Of each sample; 0 where it has none."""
         self._facts: dict[str, str] = {}
         self._lost = 0
-        self._total = 0
+        self._cut_off = False
 
     def take(self, text: str, number: int) -> None:
         if self._head is None:
@@ -113,6 +113,11 @@ class _Reader:
         self._frames[text.strip()] = index
         self._stack.append(index)
 
+    def end(self) -> None:
+        """perf writes an empty line below each stack."""
+        self._cut_off = bool(self._stack)
+        self.finish_sample()
+
     def finish_sample(self) -> None:
         head, stack = self._head, self._stack
         if head is None:
@@ -144,6 +149,8 @@ class _Reader:
             names = ", ".join(name[:_SHOWN] for name in list(self._other_events)[:_NOTED_EVENTS])
             count = sum(self._other_events.values())
             notes.append(f"Left out: {count:,} samples of other events ({names}).")
+        if self._cut_off:
+            notes.append("The text ends within a stack: that of the last sample may lack its callers.")
         if any(self._builder.timestamp_ns):
             notes.append("Times are those of perf's clock, which mostly begins with the machine.")
         facts = self._facts

@@ -240,8 +240,9 @@ class _Writer:
             rate = block(11, kind) + number(12, period)
         else:
             rate = b""
-        for text in self._strings:
-            self._put(6, text.encode("utf-8", "replace"))
         self._parts.append(
             number(9, max(0, meta.start_ns)) + number(10, max(0, meta.duration_ns)) + rate + comment + by_default
         )
+        # Last, as fields that are cut off leave no trace: without its last texts the file is refused.
+        for text in self._strings:
+            self._put(6, text.encode("utf-8", "replace"))

@@ -183,6 +183,7 @@ class _Reader:
         chosen = names.index(wanted) if wanted in names else len(names) - 1
         factor, unit = _UNITS.get(kinds[chosen][1], (1, "samples"))
         frames_left = FRAMES_A_BYTE * len(self._data)
+        total = 0
         builder = self._builder
         for at, end in self._top[2]:
             stack, values, thread = self._sample(at, end)
@@ -193,6 +194,9 @@ class _Reader:
             if not 0 <= value < _WORD:
                 what = "negative, as in a difference of two profiles" if value < 0 else "too large"
                 raise InputError(f"the sample at offset {at} has a value that is {what}.")
+            total += value
+            if total >= _WORD:
+                raise InputError(f"the sum of all values is too large at offset {at}.")
             node = -1
             for place in reversed(stack):
                 frames = self._locations.get(place)

@@ -76,6 +76,7 @@ class _Reader:
         """Keys that samples used before their stack came."""
         self._labels: dict[int, Labels] = {}
         self._meta: dict[str, Any] = {}
+        self._total = 0
         self._begin_ns = 0
         self._last_ns = 0
         self._from_sampler = False
@@ -99,9 +100,10 @@ class _Reader:
         self._losses[what] = self._losses.get(what, 0) + count
 
     def _sample(self, time: int, process: int, thread: int, key: Key, value: int) -> None:
-        if not all(0 <= word < _WORD for word in (time, process, thread, value)):
+        if not all(0 <= word < _WORD for word in (time, process, thread, value, self._total + value)):
             self._lose("unreadable_lines")
             return
+        self._total += value
         stack = self._current.get(key)
         if stack is None:
             stack = -1 - self._early.setdefault(key, len(self._early))
