@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
 from dtrace_profiler.classic_pipeline import ClassicEngine
 from dtrace_profiler.collector import Collector
-from dtrace_profiler.errors import DTraceProfilerError
+from dtrace_profiler.errors import DTraceProfilerError, EngineError
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.pipeline import DTraceEngine
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
@@ -52,3 +53,17 @@ def dtrace_engine(
 def sampler_can_profile(pid: int) -> bool:
     """The embedded sampler sees only the process it runs in."""
     return pid == os.getpid()
+
+
+def check_threads() -> None:
+    """Raises `EngineError` where `threading` has been made to start greenlets (gevent, eventlet): one of ours that
+    waits for dtrace would hold up all the others, and the sampler would never run beside what it is to sample."""
+    # The second is that of Python 3.13 and later. Debuggers put functions of their own there, too.
+    starts = (getattr(threading, name, None) for name in ("_start_new_thread", "_start_joinable_thread"))
+    names = {str(getattr(start, "__module__", "")).partition(".")[0] for start in starts}
+    if greenlets := names & {"gevent", "eventlet"}:
+        raise EngineError(
+            f"{greenlets.pop()} has made the threads of this process greenlets, in which no profiler can run:"
+            " profile it from outside.",
+            remedy=f"dtrace-profiler attach {os.getpid()}",
+        )

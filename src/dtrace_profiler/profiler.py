@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from dtrace_profiler._version import __version__
 from dtrace_profiler.collector import Collector
-from dtrace_profiler.engines import dtrace_engine, dtrace_request, sampler_can_profile
+from dtrace_profiler.engines import check_threads, dtrace_engine, dtrace_request, sampler_can_profile
 from dtrace_profiler.errors import DTraceProfilerError, EngineError, UsageError
 from dtrace_profiler.labels.history import HISTORY, LabelReader
 from dtrace_profiler.model.frame import Sample
@@ -168,6 +168,7 @@ class DTraceProfiler:
                 raise UsageError("this profiler is already running: stop it first.")
             options = self._options = replace(self._options, frequency_hz=frequency_hz)
             check_process(self.process_id)
+            check_threads()
             self._target_text = shlex.join(self._before_exec) or command_line(self.process_id)
             self.error = None
             self.engine_reason = self.engine_remedy = ""

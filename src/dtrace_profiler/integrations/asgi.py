@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar, cast
 
@@ -15,7 +16,7 @@ from dtrace_profiler.integrations.web_pages import Answer, PageRequest, answer_p
 from dtrace_profiler.integrations.web_profiler import WebProfiler
 from dtrace_profiler.integrations.web_requests import Asked, RequestProfiling
 from dtrace_profiler.integrations.web_routes import starlette_route
-from dtrace_profiler.integrations.web_settings import WebSettings
+from dtrace_profiler.integrations.web_settings import SECRET_HEADER, WebSettings
 from dtrace_profiler.own_threads import OWN_THREADS
 
 Scope = MutableMapping[str, Any]
@@ -72,9 +73,13 @@ class ProfilerMiddleware:
         asked = await in_thread(decide, lost=end_asked) if self._requests.wants_profile(request) else decide()
         if asked is None:
             await self.app(scope, receive, send)
-        elif asked.refusal is not None:
+            return
+        if asked.refusal is not None:
             await _send(asked.refusal, request.method, send)
-        elif asked.answer_format:
+            return
+        if asked.headers:
+            hide_secret(scope)
+        if asked.answer_format:
             await self._run(asked, scope, receive, _ignore)
             await _send(await in_thread(lambda: self._requests.instead(asked)), request.method, send)
         elif asked.headers:
@@ -119,17 +124,28 @@ class ProfilerMiddleware:
 
 
 def page_request(scope: Scope) -> PageRequest:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        # A browser may send its cookies in several headers, over HTTP/2.
+        headers[name] = (
+            value if name not in headers else f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
+        )
     root, path = scope.get("root_path", ""), scope["path"]
     return PageRequest(
         method=scope["method"],
-        root=root,
+        root=urllib.parse.quote(root),
         # Servers differ in whether the path has the root before it.
         path=path.removeprefix(root) if root and is_below(root, path) else path,
         query=scope.get("query_string", b"").decode("latin-1"),
         scheme=scope.get("scheme", "http"),
         headers=headers,
     )
+
+
+def hide_secret(scope: Scope) -> None:
+    """From the application, which may log headers, and from what reports its errors."""
+    scope["headers"] = [header for header in scope["headers"] if header[0].lower() != SECRET_HEADER.encode()]
 
 
 async def in_thread(work: Callable[[], _T], lost: Callable[[_T], None] | None = None) -> _T:
@@ -162,8 +178,16 @@ async def in_thread(work: Callable[[], _T], lost: Callable[[_T], None] | None = 
 
     thread = threading.Thread(target=run, name="dtrace-profiler-page", daemon=True)
     OWN_THREADS.add(thread)
-    thread.start()
-    return await done
+    try:
+        thread.start()
+    except RuntimeError:  # there are too many: nothing that would take its time begins now, either
+        return work()
+    try:
+        return await done
+    except asyncio.CancelledError:
+        if lost is not None and not done.cancelled() and done.done() and done.exception() is None:
+            lost(done.result())  # it came when this task was to end, but had not been woken up
+        raise
 
 
 def end_asked(asked: Asked | None) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
 
-from dtrace_profiler.integrations.asgi import end_asked, in_thread
+from dtrace_profiler.integrations.asgi import end_asked, hide_secret, in_thread
 from dtrace_profiler.integrations.web_pages import Answer, PageRequest, answer_page, may_be_answered
 from dtrace_profiler.integrations.web_profiler import WebProfiler
 from dtrace_profiler.integrations.web_requests import Asked, RequestProfiling
 from dtrace_profiler.integrations.web_settings import settings_from
-from dtrace_profiler.integrations.wsgi import LabelledBody
+from dtrace_profiler.integrations.wsgi import SECRET_VARIABLE_OF_WSGI, LabelledBody
 
 
 class ProfilerMiddleware:
@@ -52,16 +53,18 @@ class ProfilerMiddleware:
             return self._get_response(request)
         if asked.refusal is not None:
             return _response(asked.refusal)
+        if asked.headers:
+            _hide_secret(request)
         try:
             with asked.label():
                 response = self._get_response(request)
+                if asked.answer_format and response.streaming:
+                    for _ in response:
+                        pass
         except BaseException:
             asked.end()
             raise
         if asked.answer_format:
-            if response.streaming:
-                for _ in LabelledBody(response.streaming_content, asked):
-                    pass
             asked.end()
             return _in_place_of(response, self._requests.instead(asked))
         return _with_profile(response, asked)
@@ -82,6 +85,8 @@ class ProfilerMiddleware:
             return await self._get_response(request)
         if asked.refusal is not None:
             return _response(asked.refusal)
+        if asked.headers:
+            _hide_secret(request)
         try:
             with asked.label():
                 response = await self._get_response(request)
@@ -118,13 +123,22 @@ class _LabelledStream:
 def _with_profile(response: Any, asked: Asked) -> Any:
     for name, value in asked.headers:
         response.headers[name] = value
-    if not response.streaming:
+    # A file may be one that the server has a quicker way for.
+    if not response.streaming or getattr(response, "file_to_stream", None) is not None:
         asked.end()
     elif response.is_async:
         response.streaming_content = _LabelledStream(response.streaming_content, asked)
     else:
         response.streaming_content = LabelledBody(response.streaming_content, asked)
     return response
+
+
+def _hide_secret(request: Any) -> None:
+    """From the application, which may log headers, and from what reports its errors."""
+    request.META.pop(SECRET_VARIABLE_OF_WSGI, None)
+    request.__dict__.pop("headers", None)  # made from META, and anew when somebody asks
+    if hasattr(request, "scope"):
+        hide_secret(request.scope)
 
 
 def _response(answer: Answer) -> Any:
@@ -149,7 +163,7 @@ def _route(request: Any) -> str:
 def page_request(request: Any) -> PageRequest:
     return PageRequest(
         method=request.method,
-        root=request.META.get("SCRIPT_NAME", "").rstrip("/"),
+        root=urllib.parse.quote(request.META.get("SCRIPT_NAME", "").rstrip("/")),
         path=request.path_info,
         query=request.META.get("QUERY_STRING", ""),
         scheme=request.scheme,

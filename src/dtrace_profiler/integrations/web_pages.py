@@ -16,7 +16,7 @@ import io
 import time
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from dtrace_profiler.errors import DTraceProfilerError, UsageError
@@ -37,14 +37,15 @@ _TEXT_FORMATS = ("folded", "table")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """`path` and `query` as sent; `root`: what stands before the application's paths; `headers` in small letters."""
+    """`path` is decoded, `query` is not; `root`: what stands before the application's paths, quoted; `headers`: names
+    in small letters. What is secret is not in its `repr`, which reporters of errors collect."""
 
     method: str
     root: str
     path: str
-    query: str
+    query: str = field(repr=False)
     scheme: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dtrace_profiler.errors import DTraceProfilerError
@@ -51,6 +51,7 @@ class ProfiledRequest:
     unfollowed: str = ""
     """Why its labels can't be followed, in a sentence; empty: they can."""
     end_ns: int = 0
+    process_id: int = field(default_factory=os.getpid)
 
     def look_where_it_runs(self) -> None:
         """From where its labels are entered: only there it can be seen whether they can be followed."""
@@ -109,7 +110,11 @@ class WebProfiler:
         if time.monotonic() < self._retry_at:
             return
         self._starting = True
-        self._in_background(self._start_always, "dtrace-profiler-start")
+        try:
+            self._in_background(self._start_always, "dtrace-profiler-start")
+        except RuntimeError as error:  # no more threads
+            self._starting = False
+            self._not_started("always-on profiling could not be started", error)
 
     def _start_always(self) -> None:
         try:
@@ -125,6 +130,8 @@ class WebProfiler:
         """A request that is to be profiled begins: samples are taken from now on. None where that can't be."""
         with self._news:
             full = self._running_requests >= self.settings.max_requests
+            if full:
+                self.tell_once(f"no more than {self.settings.max_requests} requests are profiled at the same time.")
             if full or self._closing or time.monotonic() < self._retry_at:
                 return None
             self._running_requests += 1
@@ -149,6 +156,8 @@ class WebProfiler:
 
     def end(self, request: ProfiledRequest) -> None:
         """It has ended, however: its profile is made soon. Safe to call again. Waits for nothing."""
+        if request.process_id != os.getpid():
+            return  # it goes on in the process that this one was forked from
         with self._news:
             if request.end_ns:
                 return
@@ -261,7 +270,10 @@ class WebProfiler:
         self._failed(what, error)
 
     def _failed(self, what: str, error: Exception) -> None:
-        self.tell_once(f"{what}: {error}", None if isinstance(error, DTraceProfilerError) else error)
+        if isinstance(error, DTraceProfilerError):
+            self.tell_once(f"{what}: {error}" + (f" Try: {error.remedy}" if error.remedy else ""))
+        else:
+            self.tell_once(f"{what}: {error}", error)
 
     def tell_once(self, sentence: str, error: Exception | None = None) -> None:
         """In the application's log. `error`: one that nobody has thought of, told whole."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dtrace_profiler.integrations.web_pages import Answer, PageRequest, error_answer, profile_answer, writable
 from dtrace_profiler.integrations.web_profiler import LOG, ProfiledRequest, WebProfiler
 from dtrace_profiler.integrations.web_settings import ANSWER_HEADER, ERROR_HEADER, LOCATION_HEADER
-from dtrace_profiler.labels.label import label
+from dtrace_profiler.labels.label import label, lasting_label
 
 
 @dataclass(slots=True)
@@ -29,8 +29,9 @@ class Asked:
 
     def label(self) -> contextlib.AbstractContextManager[object]:
         """Around whatever works for the request. Any number of times, in any thread."""
-        if self.request is not None:
-            self.request.look_where_it_runs()
+        if self.request is None:
+            return lasting_label(self.labels)
+        self.request.look_where_it_runs()
         return label(self.labels)
 
     def end(self) -> None:

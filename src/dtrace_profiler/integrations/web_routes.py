@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 MOST_ROUTES = 200
-"""Different names of a process. What comes then is called `OTHER`: names may come from anybody's requests."""
+"""Different names of a process. What comes then is called `OTHER`: names may come from anybody's requests. So those
+of paths have room of their own, and one who asks for what is not there takes none from the routes."""
 OTHER = "(other)"
 _LIKE_AN_ID = re.compile(r"\d+|[0-9a-fA-F-]{16,}|.*\d.*\d.*\d.*|.{33,}")
 _KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "WEBSOCKET"}
@@ -16,15 +17,16 @@ class RouteNames:
     """Of one process: bounded, whatever is asked for."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._routes: set[str] = set()
+        self._paths: set[str] = set()
 
     def name(self, route: str | None, path: str) -> str:
         """`route`: the framework's own pattern; None where it told none, and the path has to do."""
-        name = path_shape(path) if route is None else route
-        if name not in self._known:
-            if len(self._known) >= MOST_ROUTES:
+        name, known = (path_shape(path), self._paths) if route is None else (route, self._routes)
+        if name not in known:
+            if len(known) >= MOST_ROUTES:
                 return OTHER
-            self._known.add(name)
+            known.add(name)
         return name
 
 

@@ -6,6 +6,7 @@ application = ProfilerMiddleware(application)    # the secret is in DTRACE_PROFI
 from __future__ import annotations
 
 import contextlib
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 from dtrace_profiler.integrations.web_pages import Answer, PageRequest, answer_page
 from dtrace_profiler.integrations.web_profiler import WebProfiler
 from dtrace_profiler.integrations.web_requests import Asked, RequestProfiling
-from dtrace_profiler.integrations.web_settings import WebSettings
+from dtrace_profiler.integrations.web_settings import SECRET_HEADER, WebSettings
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Any], Iterable[bytes]]
+SECRET_VARIABLE_OF_WSGI = f"HTTP_{SECRET_HEADER.upper().replace('-', '_')}"
 
 
 class ProfilerMiddleware:
@@ -53,28 +55,29 @@ class ProfilerMiddleware:
         return self._profiled(asked, environ, start_response, request)
 
     def _profiled(self, asked: Asked, environ: Environ, start_response: Any, request: PageRequest) -> Iterable[bytes]:
+        if asked.headers:  # the secret is not for the application, which may log headers
+            environ.pop(SECRET_VARIABLE_OF_WSGI, None)
+
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             return start_response(status, [*headers, *asked.headers], *exc_info)
 
         try:
             with asked.label():
                 body = self.app(environ, _ignore if asked.answer_format else start)
-        except BaseException:
+            if asked.answer_format:
+                with contextlib.closing(LabelledBody(body, asked)) as steps:
+                    for _ in steps:
+                        pass
+                return _send(self._requests.instead(asked), request.method, start_response)
+            file_wrapper = environ.get("wsgi.file_wrapper")
+            # All has been done, and a server may want to see how long it is; or the server has a quicker way for it.
+            if isinstance(body, list | tuple) or (isinstance(file_wrapper, type) and isinstance(body, file_wrapper)):
+                asked.end()
+                return body
+            return LabelledBody(body, asked)
+        except BaseException:  # also of a body that is none
             asked.end()
             raise
-        if asked.answer_format:
-            with contextlib.closing(LabelledBody(body, asked)) as steps:
-                for _ in steps:
-                    pass
-            return _send(self._requests.instead(asked), request.method, start_response)
-        if isinstance(body, list | tuple):  # all has been done; a server may want to see how long it is
-            asked.end()
-            return body
-        file_wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):  # the server has a quicker way for it
-            asked.end()
-            return body
-        return LabelledBody(body, asked)
 
 
 class LabelledBody:
@@ -112,8 +115,9 @@ def page_request(environ: Environ) -> PageRequest:
     }
     return PageRequest(
         method=environ.get("REQUEST_METHOD", "GET"),
-        root=environ.get("SCRIPT_NAME", ""),
-        path=environ.get("PATH_INFO", ""),
+        root=urllib.parse.quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace")),
+        # Bytes in the shape of text, as PEP 3333 has it.
+        path=environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace"),
         query=environ.get("QUERY_STRING", ""),
         scheme=environ.get("wsgi.url_scheme", "http"),
         headers=headers,

@@ -41,13 +41,16 @@ class label:
         self._tokens: list[Token[Labels]] = []
 
     def __enter__(self) -> Self:
-        labels = {**dict(_LABELS.get()), **_current_span(), **self._labels}
+        labels = {**dict(_LABELS.get()), **self._span(), **self._labels}
         merged = tuple(sorted(labels.items()))
         self._tokens.append(_LABELS.set(merged))
         if can_be_followed(HISTORY.note):
             follow_switches(HISTORY, _LABELS)
             HISTORY.change(merged)
         return self
+
+    def _span(self) -> dict[str, str]:
+        return _current_span()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -75,6 +78,14 @@ class label:
                 return function(*args, **kwargs)
 
         return labelled
+
+
+class lasting_label(label):
+    """Without ids of OpenTelemetry's spans, for where each piece of work has labels, all the time: a profile has no
+    room for so many different ones."""
+
+    def _span(self) -> dict[str, str]:
+        return {}
 
 
 def current_labels() -> dict[str, str]:

@@ -49,6 +49,7 @@ def follow_switches(history: LabelHistory, labels: ContextVar[Labels]) -> None:
     if "asgiref" not in _wrapped and hasattr(getattr(asgiref, "SyncToAsync", None), "thread_handler"):
         _wrapped.add("asgiref")
         _wrap_thread_handler(asgiref.SyncToAsync, history, labels)  # type: ignore[union-attr]
+        _wrap_restored_context(asgiref, history, labels)
 
 
 def _wrap_handles(asyncio: Any, history: LabelHistory, labels: ContextVar[Labels]) -> None:
@@ -113,3 +114,20 @@ def _wrap_thread_handler(sync_to_async: Any, history: LabelHistory, labels: Cont
             history.change(labels.get())  # those of the thread itself
 
     sync_to_async.thread_handler = followed
+
+
+def _wrap_restored_context(module: Any, history: LabelHistory, labels: ContextVar[Labels]) -> None:
+    """Asynchronous code that ordinary code waits for, as Django's asynchronous views under WSGI: it runs on a loop in
+    a thread of its own, and sets the variables of its context one by one, in the midst of its first step."""
+    original = getattr(module, "_restore_context", None)
+    if original is None:  # another version: the first step goes without labels
+        return
+
+    @functools.wraps(original)
+    def followed(*args: Any) -> Any:
+        out = original(*args)
+        if history.followed:
+            history.change(labels.get())
+        return out
+
+    module._restore_context = followed
