@@ -95,9 +95,8 @@ class Ticker:
             self._share_by_process()
             return 2, False
         busy = 0
-        doubtful: list[tuple[int, ThreadEntry, int, tuple[int, int]]] = []
-        timestamp = time.time_ns()
-        frames = sys._current_frames()
+        doubtful: list[tuple[int, ThreadEntry, int, tuple[int, int], int]] = []
+        timestamp, frames = self._look()
         frames.pop(_thread.get_ident(), None)
         fresh: dict[int, Any] = {}
         while frames:
@@ -136,7 +135,7 @@ class Ticker:
             stack = self._walker.walk(frame)
             if time.monotonic_ns() - started > SLOW_WALK_NS:  # another thread may have run meanwhile
                 self.lose("slow_walks")
-                current = sys._current_frames()
+                timestamp, current = self._look()
                 frames = {other: current[other] for other in frames if other in current}
                 if ident not in current:
                     continue
@@ -148,15 +147,15 @@ class Ticker:
             if not self._walker.may_wait(frame):
                 self._charge(entry, stack, timestamp)
             else:
-                doubtful.append((ident, entry, stack, (id(frame.f_code), frame.f_lasti)))
+                doubtful.append((ident, entry, stack, (id(frame.f_code), frame.f_lasti), timestamp))
         frame = None  # type: ignore[assignment]  # a frame kept would keep the program's objects alive
         woken = False
         if doubtful:
             looked_ns = time.monotonic_ns()
             woken = wake.acquire(True, SECOND_LOOK_S)
-            frames = sys._current_frames()
+            looked, frames = self._look()
             between = time.monotonic_ns() - looked_ns
-            for ident, entry, stack, place in doubtful:
+            for ident, entry, stack, place, timestamp in doubtful:
                 used = self._clocks_read(entry) - entry.seen_ns
                 if used <= 0 or ident not in frames:
                     continue
@@ -167,12 +166,21 @@ class Ticker:
                 elif between < SECOND_LOOK_LATE_NS or used * 10 > between * 9:
                     self._charge(entry, stack, timestamp)
                 elif not self._walker.may_wait(frame):
-                    self._charge(entry, self._walker.walk(frame), timestamp)
+                    self._charge(entry, self._walker.walk(frame), looked)
             frames.clear()
             frame = None  # type: ignore[assignment]
         if self.count % KEEP_TICKS == 0:
             self._prune()
         return busy, woken
+
+    def _look(self) -> tuple[int, dict[int, Any]]:
+        """The threads' frames, and when that was: by the time it is told what each of them worked for."""
+        for _ in range(3):
+            timestamp = time.time_ns()
+            frames = sys._current_frames()
+            if time.time_ns() - timestamp < SLOW_WALK_NS:  # else another thread has run in between
+                break
+        return timestamp, frames
 
     def finish(self, now: int) -> None:
         """The last tick: nothing waits for another one."""
