@@ -97,7 +97,6 @@ class Ticker:
         busy = 0
         doubtful: list[tuple[int, ThreadEntry, int, tuple[int, int], int]] = []
         timestamp, frames = self._look()
-        frames.pop(_thread.get_ident(), None)
         fresh: dict[int, Any] = {}
         while frames:
             ident, frame = frames.popitem()
@@ -174,10 +173,12 @@ class Ticker:
         return busy, woken
 
     def _look(self) -> tuple[int, dict[int, Any]]:
-        """The threads' frames, and when that was: by the time it is told what each of them worked for."""
+        """The other threads' frames, and when that was: by the time it is told what each of them worked for."""
         for _ in range(3):
             timestamp = time.time_ns()
             frames = sys._current_frames()
+            # This very frame, which holds them all: a ring that would keep the program's objects alive.
+            frames.pop(_thread.get_ident(), None)
             if time.time_ns() - timestamp < SLOW_WALK_NS:  # else another thread has run in between
                 break
         return timestamp, frames
