@@ -107,7 +107,7 @@ from dtrace_profiler import profiled
 def burn(seconds):
     end = time.thread_time() + seconds
     while time.thread_time() < end: sum(range(500))
-@profiled
+@profiled(native="none")
 def work(): burn(0.3)
 work()
 """
