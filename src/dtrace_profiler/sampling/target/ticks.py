@@ -147,7 +147,7 @@ class Ticker:
                 self._charge(entry, stack, timestamp)
             else:
                 doubtful.append((ident, entry, stack, (id(frame.f_code), frame.f_lasti), timestamp))
-        frame = None  # type: ignore[assignment]  # a frame kept would keep the program's objects alive
+        frame = None  # a frame kept would keep the program's objects alive
         woken = False
         if doubtful:
             looked_ns = time.monotonic_ns()
@@ -167,7 +167,7 @@ class Ticker:
                 elif not self._walker.may_wait(frame):
                     self._charge(entry, self._walker.walk(frame), looked)
             frames.clear()
-            frame = None  # type: ignore[assignment]
+            frame = None
         if self.count % KEEP_TICKS == 0:
             self._prune()
         return busy, woken
