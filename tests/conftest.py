@@ -84,7 +84,11 @@ def chromium_path() -> str:
     return path
 
 
-NEEDS = {"dtrace": _no_dtrace, "browser": _no_browser, "go": _no_go, "firefox": _no_firefox}
+def _no_posix() -> str:
+    return "" if os.name == "posix" else "Windows"
+
+
+NEEDS = {"posix": _no_posix, "dtrace": _no_dtrace, "browser": _no_browser, "go": _no_go, "firefox": _no_firefox}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -19,6 +19,8 @@ from dtrace_profiler.errors import PrivilegeError
 from dtrace_profiler.platforms import linux
 from dtrace_profiler.platforms.base import system
 
+pytestmark = pytest.mark.posix
+
 linux_only = pytest.mark.skipif(system() != "linux", reason="DTrace is run only on Linux as yet")
 Fake = Callable[..., Path]
 

@@ -18,6 +18,8 @@ from dtrace_profiler.errors import UsageError
 from dtrace_profiler.formats import read_profile
 from dtrace_profiler.model.cpu_threshold import CpuThreshold, CpuWatch
 
+pytestmark = pytest.mark.posix
+
 BURN = "open('up', 'w')\nimport time\nend = time.time() + 60\nwhile time.time() < end: sum(range(1000))"
 
 

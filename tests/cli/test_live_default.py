@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -17,6 +16,9 @@ from dtrace_profiler.cli import live
 from dtrace_profiler.cli.browser import browser_at_hand
 from dtrace_profiler.cli.live import live_request
 from dtrace_profiler.errors import UsageError
+
+pty = pytest.importorskip("pty", reason="not on Windows")
+pytestmark = pytest.mark.posix
 
 VALUES: dict[str, Any] = {
     "live": None,

@@ -20,6 +20,8 @@ from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
 
+pytestmark = pytest.mark.posix
+
 HOMES = "/home"
 TRUTH = Truth({"burn_most": 3.0, "burn_some": 1.0}, 10**18, 10**18 + 5 * 10**9)
 

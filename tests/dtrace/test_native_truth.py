@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import math
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from dtrace_profiler.platforms.processes import process_exists
 sys.path.insert(0, str(Path(__file__).parent))
 from programs import BURN_C, NAMES_CPP, compiled
 
+resource = pytest.importorskip("resource", reason="not on Windows")
 pytestmark = pytest.mark.dtrace
 
 

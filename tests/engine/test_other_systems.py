@@ -22,6 +22,8 @@ from dtrace_profiler.record.text import TextParser
 sys.path.insert(0, str(Path(__file__).parent.parent / "standins"))
 import standin_dtrace
 
+pytestmark = pytest.mark.posix
+
 CLASSIC: list[System] = [name for name, system in SYSTEMS.items() if system.dialect == "classic"]
 CORPUS = Path(__file__).parents[2].parent / "shared" / "dtrace-corpus"
 each_system = pytest.mark.parametrize("on", CLASSIC)

@@ -13,6 +13,8 @@ from web_servers import EXAMPLES, Server, serving
 
 from dtrace_profiler.platforms.dtrace_command import ENVIRONMENT_VARIABLE
 
+pytestmark = pytest.mark.posix
+
 UVICORN = ("uvicorn", "--app-dir", str(EXAMPLES), "--port", "PORT", "--loop", "asyncio")
 GUNICORN = ("gunicorn", "--chdir", str(EXAMPLES), "-b", "127.0.0.1:PORT", "--no-control-socket")
 WRONG = {"X-Profile-Secret": "0123456789-abcdefghijkl?"}

@@ -19,6 +19,8 @@ from dtrace_profiler.errors import EngineError
 from dtrace_profiler.integrations import gunicorn, web_profiler
 from dtrace_profiler.integrations.wsgi import ProfilerMiddleware
 
+pytestmark = pytest.mark.posix
+
 Make = Callable[..., ProfilerMiddleware]
 
 

@@ -109,3 +109,16 @@ def test_a_path_of_one_machine_is_noticed() -> None:
         assert FOLDER_OF_ONE_MACHINE.search(path), path
     for path in ("/proc/1/root/usr", "{pid}/root/x", "/proc/PID/root/x", "/home/me/app.py"):
         assert not FOLDER_OF_ONE_MACHINE.search(path), path
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_tests_can_be_collected_on_every_system(path: Path) -> None:
+    """What is not there on Windows is imported where it is used, or by `pytest.importorskip`."""
+    absent = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+    for node in ast.parse(path.read_text()).body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        assert not absent & {name.partition(".")[0] for name in names}, f"line {node.lineno}"

@@ -16,6 +16,8 @@ from dtrace_profiler.platforms import ownership, permission
 from dtrace_profiler.platforms.base import is_superuser, system
 from dtrace_profiler.platforms.permission import check_process
 
+pytestmark = pytest.mark.posix
+
 posix_only = pytest.mark.skipif(system() == "windows", reason="asks by signal 0")
 linux_only = pytest.mark.skipif(system() != "linux", reason="reads /proc")
 SOURCE = Path(__file__).parents[2] / "src"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
-import tty
 from pathlib import Path
 
 import pytest
 
 from dtrace_profiler.platforms.terminal import in_foreground, taken_over
+
+pty = pytest.importorskip("pty", reason="not on Windows")
+tty = pytest.importorskip("tty", reason="not on Windows")
+pytestmark = pytest.mark.posix
 
 SOURCE = Path(__file__).parents[2] / "src"
 

@@ -16,6 +16,8 @@ from dtrace_profiler.errors import PrivilegeError
 from dtrace_profiler.platforms.base import is_superuser
 from dtrace_profiler.privilege import elevation
 
+pytestmark = pytest.mark.posix
+
 SOURCE = Path(__file__).parents[2] / "src"
 NOBODY = 65534
 

@@ -19,6 +19,8 @@ from dtrace_profiler.model.options import Options
 from dtrace_profiler.sampling.launch import prepare
 from dtrace_profiler.sampling.target.core import SWITCH_INTERVAL_S
 
+pytestmark = pytest.mark.posix
+
 LOOK = """
 import sys
 early = sorted(sys.modules)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from dtrace_profiler.symbols import demangle
 from dtrace_profiler.symbols.demangle import demangle_names
 
+pytestmark = pytest.mark.posix
+
 CPP = {
     "_ZNSt6vectorIiSaIiEE9push_backERKi": "std::vector<int, std::allocator<int> >::push_back",
     "_ZN3FooD1Ev": "Foo::~Foo",

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from dtrace_profiler.symbols.cache import SymbolCache, default_directory
 
+pytestmark = pytest.mark.posix
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

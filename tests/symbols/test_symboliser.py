@@ -19,6 +19,8 @@ from dtrace_profiler.symbols.cache import SymbolCache
 from dtrace_profiler.symbols.mappings import AddressSpace
 from dtrace_profiler.symbols.native import Symboliser
 
+pytestmark = pytest.mark.posix
+
 Build = Callable[..., Path]
 Start = Callable[..., tuple[subprocess.Popen[str], list[int]]]
 
