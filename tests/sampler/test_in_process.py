@@ -80,6 +80,9 @@ def test_threads_of_ours_are_left_out() -> None:
 
 def test_samplers_beside_one_another_do_not_see_each_other() -> None:
     first, second = DTraceProfiler(engine="sampler"), DTraceProfiler(engine="sampler")
+    known = {thread.native_id for thread in threading.enumerate()}
+    if os.path.isdir("/proc/self/task"):
+        known |= {int(task) for task in os.listdir("/proc/self/task")}
     for profiler in (first, second):
         profiler.start(997)
     burn(0.3)
@@ -87,7 +90,9 @@ def test_samplers_beside_one_another_do_not_see_each_other() -> None:
         profiler.stop()
     for profiler in (first, second):
         threads = {thread.thread_id for thread in profiler.profile().threads}
-        assert threads - {0} == {threading.get_native_id()}
+        # Others are whoever runs the tests: known before, and none of ours.
+        assert threading.get_native_id() in threads
+        assert threads - {0} <= known
 
 
 def test_nothing_stays_and_it_starts_again() -> None:
