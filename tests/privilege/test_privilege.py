@@ -134,14 +134,14 @@ def as_nobody(code: str) -> dict[str, str]:
     return answer
 
 
-@pytest.mark.xdist_group("sudoers")
+@pytest.mark.alone
 def test_the_real_sudo_refuses(sudoers: Path) -> None:
     answer = as_nobody("")
     assert answer["error"] == "PrivilegeError"
     assert "password" in answer["text"] or "does not let this user" in answer["text"]
 
 
-@pytest.mark.xdist_group("sudoers")
+@pytest.mark.alone
 def test_the_real_sudo_allows(sudoers: Path) -> None:
     sudoers.write_text(f"#{NOBODY} ALL=(root) NOPASSWD: ALL\n")
     sudoers.chmod(0o440)
