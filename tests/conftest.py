@@ -11,6 +11,9 @@ import functools
 import os
 import shutil
 import signal
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from hypothesis import settings
 
 from dtrace_profiler.errors import DTraceProfilerError
 from dtrace_profiler.platforms.dtrace_command import find_dtrace
+from dtrace_profiler.sampling.target import core
 from viewers import profiler_cli
 
 # How long an example takes is the machine's affair.
@@ -100,3 +104,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"needs {marker}: {why}")
     if item.get_closest_marker("corpus") is not None and not CORPUS.is_dir():
         pytest.skip("needs the corpus of real dtrace output")
+
+
+OURS = ("dtrace-profiler-start", "dtrace-profiler-web")
+ENDS_WITHIN_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on_sampling() -> Iterator[None]:
+    """What a test leaves running takes time and memory of all that come after it in the same process."""
+    yield
+    end = time.monotonic() + ENDS_WITHIN_S
+    while left := _still_sampling():
+        assert time.monotonic() < end, f"left running: {left}"
+        time.sleep(0.01)
+
+
+def _still_sampling() -> list[str]:
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith(OURS)]
+    return left + ["a sampler"] * len(core._running)

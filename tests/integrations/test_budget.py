@@ -38,7 +38,9 @@ def test_exceeded_is_what_chance_shows_less_than_once_in_a_thousand(samples: int
     budget = Budget("f", float(limit), None)
     verdicts = [judge(budget, profile(inside, samples - inside), SECOND_NS) for inside in range(samples + 1)]
     for inside, verdict in enumerate(verdicts):
-        assert verdict.exceeded == (verdict.judged and chance(inside, samples, limit) < FALSE_ALARMS)
+        likely = chance(inside, samples, limit)
+        if abs(likely - FALSE_ALARMS) > 1e-12:  # at the limit itself, rounding decides
+            assert verdict.exceeded == (verdict.judged and likely < FALSE_ALARMS)
     # Not judged is what no outcome could have failed.
     assert verdicts[0].judged == (chance(samples, samples, limit) < FALSE_ALARMS)
 

@@ -142,11 +142,25 @@ def test_a_path_in_another_script_is_told_as_it_is_read(make: Make) -> None:
 def test_a_child_forked_by_a_request_does_not_end_it_twice(make: Make) -> None:
     middleware = make(wsgi.ProfilerMiddleware, simple)
     request = middleware.profiler.begin({"method": "GET", "route": "/"})
+    parents = middleware.profiler._profiler
     middleware.profiler.after_fork()  # as in the child
     request.process_id += 1
     middleware.profiler.end(request)
     assert middleware.profiler._running_requests == 0
     assert middleware.profiler.store.is_waited_for(request.id)
+    parents.close()
+
+
+def test_what_starts_while_it_is_closed_is_not_left_running(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiler = make(wsgi.ProfilerMiddleware, simple, always_on=True).profiler
+    begun: list[Any] = []
+    monkeypatch.setattr(profiler, "_in_background", lambda work, name: begun.append(work))
+    profiler.start_soon()
+    profiler.close()
+    [start] = begun
+    start()
+    assert profiler._profiler is None
+    assert profiler.begin({}) is None
 
 
 def test_who_asks_for_what_is_not_there_takes_no_names_from_routes() -> None:

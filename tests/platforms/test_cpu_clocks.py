@@ -18,6 +18,7 @@ import pytest
 
 from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.cpu_clocks import clock_source
+from dtrace_profiler.sampling.target.look import identifiers
 
 ME = threading.get_ident()
 
@@ -47,7 +48,7 @@ def test_linux() -> None:
     thread = threading.Thread(target=lambda: (go.set(), ended.wait()))
     thread.start()
     go.wait()
-    found = clocks.current()
+    found = clocks.current(identifiers())
     assert clocks.native_id(found[ME]) == threading.get_native_id()
     other = found[thread.ident]
     assert clocks.native_id(other) == thread.native_id
@@ -72,7 +73,7 @@ def test_linux() -> None:
 def test_linux_without_a_gil(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     clocks = load("linux").open_clocks()
-    assert clocks.native_id(clocks.current()[ME]) == threading.get_native_id()
+    assert clocks.native_id(clocks.current(identifiers())[ME]) == threading.get_native_id()
 
 
 @pytest.mark.parametrize("name", ["linux", "freebsd"])
@@ -86,7 +87,7 @@ def test_bsd(name: str, flags: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "pthread_getcpuclockid", lambda ident: flags | 100_123, raising=False)
     monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: clock & 0xFFFFFF, raising=False)
     clocks = load(name).open_clocks()
-    found = clocks.current()
+    found = clocks.current(identifiers())
     assert clocks.native_id(found[ME]) == 100_123
     assert clocks.read(found[ME]) == 100_123
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
@@ -119,7 +120,7 @@ class MacLibrary:
 def test_macos(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "PyDLL", lambda name: MacLibrary())
     clocks = load("macos").open_clocks()
-    found = clocks.current()
+    found = clocks.current(identifiers())
     assert clocks.native_id(found[ME]) == 7
     assert set(found) == {ME}, "a thread without a port has ended"
     assert clocks.read(found[ME]) == 3_750_000_000
@@ -161,7 +162,7 @@ def test_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     library = WindowsLibrary()
     monkeypatch.setattr(ctypes, "PyDLL", lambda name: library)
     clocks = load("windows").open_clocks()
-    clock = clocks.current()[ME]
+    clock = clocks.current(identifiers())[ME]
     assert clocks.native_id(clock) == clock
     assert clocks.read(clock) == 3_000, "times come in 100 ns"
     with pytest.raises(OSError):
@@ -180,7 +181,7 @@ def test_illumos(tmp_path: Path) -> None:
     module = load("illumos")
     assert module.open_clocks(str(tmp_path / "none")) is None
     clocks = module.open_clocks(str(tmp_path))
-    clock = clocks.current()[ME]
+    clock = clocks.current(identifiers())[ME]
     assert clocks.native_id(clock) == clock
     with pytest.raises(OSError):
         clocks.read(clock)

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sampled import VERSIONS, find_python
-
-
-def interpreter(version: str) -> str:
-    found = find_python(version)
-    if found is None:
-        pytest.skip(f"no Python {version} here")
-    return found
+from sampled import VERSIONS, find_python, interpreter
 
 
 @pytest.fixture(params=["3.11", "3.15", "3.15t"])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.sampling.launch import prepare
@@ -37,6 +39,13 @@ def find_python(version: str) -> str | None:
         if done.returncode == 0 and found == version.rstrip("t") and real == "True":
             return executable
     return None
+
+
+def interpreter(version: str) -> str:
+    found = find_python(version)
+    if found is None:
+        pytest.skip(f"no Python {version} here")
+    return found
 
 
 @dataclass

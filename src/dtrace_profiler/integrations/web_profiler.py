@@ -118,9 +118,9 @@ class WebProfiler:
 
     def _start_always(self) -> None:
         try:
-            with self._lock:
-                profiler = self._start()
-            self.store.announce(live_worker(profiler.serve()))
+            with self._lock:  # until it is announced, or a `close` would withdraw it too early
+                if not self._closing:
+                    self.store.announce(live_worker(self._start().serve()))
         except Exception as error:
             self._not_started("always-on profiling could not be started", error)
         finally:
@@ -198,6 +198,8 @@ class WebProfiler:
     # With the lock.
 
     def _start(self) -> DTraceProfiler:
+        if self._closing:
+            raise DTraceProfilerError("the profiler has been closed.")
         if self._profiler is None:
             self._profiler = DTraceProfiler(engine=self.settings.engine, keep_s=self.settings.keep_s)
         if not self._profiler.running:

@@ -20,11 +20,9 @@ from dtrace_profiler.platforms.base import system
 from dtrace_profiler.platforms.cpu_clocks import clock_source
 from dtrace_profiler.sampling.interpreter import Interpreter, can_start_python, interpreter_of
 from dtrace_profiler.sampling.reader import Reader
+from dtrace_profiler.sampling.target.bootstrap import PARTS
 
-TARGET_FILES = tuple(
-    f"{name}.py"
-    for name in ("sitecustomize", "run_program", "as_main", "bootstrap", "host", "walk", "wire", "ticks", "core")
-)
+TARGET_FILES = tuple(f"{name}.py" for name in ("sitecustomize", "run_program", "as_main", "bootstrap", *PARTS))
 
 
 class Launch(NamedTuple):

@@ -4,7 +4,8 @@ Each file is loaded by path into programs that we sample, so it imports only the
 syntax of Python 3.8. It has one function, `open_clocks()`, which answers None where the system can't do it, else
 an object with
 
-- `current()`: thread identifier (`threading.get_ident()`) → clock, of the threads that run Python at this moment;
+- `current(threads)`: thread identifier (`threading.get_ident()`) → clock, of the threads that run Python at this
+  moment. `threads` gives their identifiers, to one call of C code: until that returns, none of them ends;
 - `read(clock)`: CPU time so far in ns; `OSError` when the thread has ended;
 - `native_id(clock)`: the thread's `threading.get_native_id()`.
 """

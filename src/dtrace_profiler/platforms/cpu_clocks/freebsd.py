@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import chain, starmap, tee
+from itertools import tee
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _THREAD_ID_BITS = 0x1FFFFFFF  # FreeBSD keeps one more, which no thread number reaches
 
@@ -28,9 +32,9 @@ class FreeBSDClocks:
         self.read = time.__dict__["clock_gettime_ns"]
         self._clock_of = time.__dict__["pthread_getcpuclockid"]
 
-    def current(self) -> dict[int, int]:
+    def current(self, threads: Iterator[int]) -> dict[int, int]:
         # One call of C code, during which no thread can end: see the same lines in linux.py.
-        listed, asked = tee(chain.from_iterable(starmap(sys._current_frames, ((),))))
+        listed, asked = tee(threads)
         return dict(zip(listed, map(self._clock_of, asked)))  # noqa: B905  (not in 3.8)
 
     @staticmethod

@@ -11,6 +11,10 @@ import os
 import struct
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _USER_AND_SYSTEM = struct.Struct("qqqqqq")  # pr_utime, pr_stime, pr_ttime: seconds and nanoseconds each
 _OFFSET = 2 * 4 + 4 * 16  # behind pr_lwpid, pr_count, pr_tstamp, pr_create, pr_term, pr_rtime
 
@@ -24,8 +28,8 @@ class IllumosClocks:
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def current(self) -> dict[int, int]:
-        return {ident: ident for ident in sys._current_frames()}
+    def current(self, threads: Iterator[int]) -> dict[int, int]:
+        return {ident: ident for ident in list(threads)}
 
     def read(self, clock: int) -> int:
         with open(f"{self._folder}/{clock}/lwpusage", "rb", buffering=0) as file:

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import chain, starmap, tee
+from itertools import tee
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _THREAD_CPU_CLOCK = 6  # CPUCLOCK_SCHED | CPUCLOCK_PERTHREAD_MASK of the kernel's posix-timers.h
 
@@ -28,11 +32,11 @@ class LinuxClocks:
         gil_enabled = sys.__dict__.get("_is_gil_enabled")
         self._gil = gil_enabled is None or gil_enabled()
 
-    def current(self) -> dict[int, int]:
+    def current(self, threads: Iterator[int]) -> dict[int, int]:
         if self._gil:
             # One call of C code from the list of threads to the last clock id: the GIL is not given away in
             # between, and a thread can't leave the list without it. So each of them still exists.
-            listed, asked = tee(chain.from_iterable(starmap(sys._current_frames, ((),))))
+            listed, asked = tee(threads)
             return dict(zip(listed, map(self._clock_of, asked)))  # noqa: B905  (not in 3.8)
         # Without a GIL a thread may end at any time, so only what `threading` itself wrote down is used.
         threading = sys.modules.get("threading")

@@ -6,8 +6,11 @@ they look at it, and answer 0 or ESRCH for one that has ended.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _THREAD_BASIC_INFO = 3
 _WORDS = 10  # user s, us, system s, us, cpu_usage, policy, run_state, flags, suspend_count, sleep_time
@@ -34,9 +37,9 @@ class MacClocks:
         self._info = (ctypes.c_int32 * _WORDS)()
         self._count = ctypes.c_uint32(_WORDS)
 
-    def current(self) -> dict[int, tuple[int, int]]:
+    def current(self, threads: Iterator[int]) -> dict[int, tuple[int, int]]:
         found: dict[int, tuple[int, int]] = {}
-        for ident in sys._current_frames():
+        for ident in list(threads):
             native = self._ctypes.c_uint64()
             port = self._port_of(ident)
             if port and not self._native_of(ident, self._ctypes.byref(native)):

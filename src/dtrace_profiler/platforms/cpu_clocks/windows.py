@@ -6,8 +6,11 @@ system's tick: right in sum, coarse for each sample.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _QUERY_LIMITED_INFORMATION = 0x0800
 _STILL_ACTIVE = 259
@@ -37,8 +40,8 @@ class WindowsClocks:
         self._code = ctypes.c_uint32()
         self._code_pointer = ctypes.byref(self._code)
 
-    def current(self) -> dict[int, int]:
-        return {ident: ident for ident in sys._current_frames()}
+    def current(self, threads: Iterator[int]) -> dict[int, int]:
+        return {ident: ident for ident in list(threads)}
 
     def read(self, clock: int) -> int:
         handle = self._open(_QUERY_LIMITED_INFORMATION, 0, clock)

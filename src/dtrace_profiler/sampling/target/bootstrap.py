@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PACKAGE = "dtrace_profiler.sampling.target."
-PARTS = ("host", "walk", "wire", "ticks", "core")  # each after those it imports
+PARTS = ("host", "look", "walk", "wire", "ticks", "core")  # each after those it imports
 
 
 def start(folder: str) -> bool:
@@ -47,7 +47,7 @@ def start(folder: str) -> bool:
 
 def _start(folder: str) -> None:
     config = read_config(folder)
-    host, _walk, wire, _ticks, core = (load(folder, name) for name in PARTS)
+    host, _look, _walk, wire, _ticks, core = (load(folder, name) for name in PARTS)
     unsafe = host.unsafe_here()
     if unsafe:
         raise RuntimeError(unsafe)

@@ -70,7 +70,7 @@ class Sampler:
         self.losses: dict[str, int] = {}
         """`missed_ticks`: the thread came too late for these, the samples stand for more CPU time instead.
         `threads_without_clock`: ticks at which a thread's CPU time could not be read.
-        `truncated`: samples of stacks deeper than `depth`. `slow_walks`: stacks read in more than one go."""
+        `truncated`: samples of stacks deeper than `depth`."""
         self.running = False
         self._interval_ns = interval_ns
         self._output = output

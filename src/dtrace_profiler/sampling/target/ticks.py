@@ -12,10 +12,10 @@ that computes for 3 ms and sleeps for 7 is charged for 7 of 10 in its sleep.) Aw
 from __future__ import annotations
 
 import _thread
-import sys
 import time
 
 from dtrace_profiler.sampling.target.host import native_id_of, other_interpreters, seems_to_wait
+from dtrace_profiler.sampling.target.look import identifiers, look, other_threads
 from dtrace_profiler.sampling.target.walk import NO_STACK, StackWalker
 
 TYPE_CHECKING = False
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Container
     from typing import Any
 
+    from dtrace_profiler.sampling.target.look import Place
     from dtrace_profiler.sampling.target.walk import Output
 
 SECOND_LOOK_S = 0.0001
 """Long against the few microseconds that a thread still uses on its way to sleep, short against most sleeps."""
 SECOND_LOOK_LATE_NS = 1_000_000
 """Later than this, a second look says nothing of the first, unless the thread has been busy all the time."""
-SLOW_WALK_NS = 400_000
-"""Longer than this, and the GIL may have been elsewhere in the middle of the walk: it is walked again."""
 RESIDUE_NS = 1_000_000
 """Less than this is not worth a sample."""
 KEEP_TICKS = 256
@@ -75,7 +74,7 @@ class Ticker:
         self._at_ns = time.monotonic_ns()
         self._charged_ns = 0
         if self._clocks is not None:
-            for ident, clock in self._clocks.current().items():
+            for ident, clock in self._clocks.current(identifiers()).items():
                 try:
                     used = self._clocks.read(clock)
                 except OSError:
@@ -94,12 +93,48 @@ class Ticker:
         if self._clocks is None:
             self._share_by_process()
             return 2, False
+        moved = self._moved(wall)
+        timestamp, stacks = look([ident for ident, _, _ in moved], self._walker.look_depth)
         busy = 0
-        doubtful: list[tuple[int, ThreadEntry, int, tuple[int, int], int]] = []
-        timestamp, frames = self._look()
+        doubtful: list[tuple[int, ThreadEntry, int, Place, int]] = []
+        for (ident, entry, used), places in zip(moved, stacks):  # noqa: B905  (not in 3.8)
+            if not places:  # it has ended since
+                continue
+            stack = self._walker.number_of(places)
+            if used * 4 > wall:
+                busy += 1
+            if self._walker.may_wait(places[0]):
+                doubtful.append((ident, entry, stack, places[0], self._clocks_read(entry)))
+            else:
+                self._charge(entry, stack, timestamp)
+        woken = False
+        if doubtful:
+            looked_ns = time.monotonic_ns()
+            woken = wake.acquire(True, SECOND_LOOK_S)
+            again, stacks = look([item[0] for item in doubtful], self._walker.look_depth)
+            between = time.monotonic_ns() - looked_ns
+            for (_, entry, stack, leaf, had), places in zip(doubtful, stacks):  # noqa: B905
+                used = self._clocks_read(entry) - had
+                if used <= 0 or not places:
+                    continue
+                if leaf[:2] == places[0][:2]:
+                    if used * 4 > between:
+                        self._charge(entry, stack, timestamp)
+                elif between < SECOND_LOOK_LATE_NS or used * 10 > between * 9:
+                    self._charge(entry, stack, timestamp)
+                else:
+                    stack = self._walker.number_of(places)
+                    if not self._walker.may_wait(places[0]):
+                        self._charge(entry, stack, again)
+        if self.count % KEEP_TICKS == 0:
+            self._prune()
+        return busy, woken
+
+    def _moved(self, wall: int) -> list[tuple[int, ThreadEntry, int]]:
+        """The threads, but ours, that have used CPU time since the tick before, and how much."""
+        moved = []
         fresh: dict[int, Any] = {}
-        while frames:
-            ident, frame = frames.popitem()
+        for ident in other_threads():
             entry = self._threads.get(ident)
             reading = -1
             if entry is not None:
@@ -109,7 +144,7 @@ class Ticker:
                     pass
             if entry is None or reading < entry.seen_ns:  # new, or it has the identifier of one that has ended
                 if not fresh:
-                    fresh = self._clocks.current()
+                    fresh = self._clocks.current(identifiers())
                 entry = self._meet(ident, fresh)
                 if entry is None:
                     self.lose("threads_without_clock")
@@ -128,60 +163,9 @@ class Ticker:
                 self._charged_ns += reading - entry.charged_ns
                 entry.charged_ns = reading
                 continue
-            if used == 0:  # asleep since the last tick at least
-                continue
-            started = time.monotonic_ns()
-            stack = self._walker.walk(frame)
-            if time.monotonic_ns() - started > SLOW_WALK_NS:  # another thread may have run meanwhile
-                self.lose("slow_walks")
-                timestamp, current = self._look()
-                frames = {other: current[other] for other in frames if other in current}
-                if ident not in current:
-                    continue
-                frame = current[ident]
-                current = {}
-                stack = self._walker.walk(frame)
-            if used * 4 > wall:
-                busy += 1
-            if not self._walker.may_wait(frame):
-                self._charge(entry, stack, timestamp)
-            else:
-                doubtful.append((ident, entry, stack, (id(frame.f_code), frame.f_lasti), timestamp))
-        frame = None  # a frame kept would keep the program's objects alive
-        woken = False
-        if doubtful:
-            looked_ns = time.monotonic_ns()
-            woken = wake.acquire(True, SECOND_LOOK_S)
-            looked, frames = self._look()
-            between = time.monotonic_ns() - looked_ns
-            for ident, entry, stack, place, timestamp in doubtful:
-                used = self._clocks_read(entry) - entry.seen_ns
-                if used <= 0 or ident not in frames:
-                    continue
-                frame = frames[ident]
-                if place == (id(frame.f_code), frame.f_lasti):
-                    if used * 4 > between:
-                        self._charge(entry, stack, timestamp)
-                elif between < SECOND_LOOK_LATE_NS or used * 10 > between * 9:
-                    self._charge(entry, stack, timestamp)
-                elif not self._walker.may_wait(frame):
-                    self._charge(entry, self._walker.walk(frame), looked)
-            frames.clear()
-            frame = None
-        if self.count % KEEP_TICKS == 0:
-            self._prune()
-        return busy, woken
-
-    def _look(self) -> tuple[int, dict[int, Any]]:
-        """The other threads' frames, and when that was: by the time it is told what each of them worked for."""
-        for _ in range(3):
-            timestamp = time.time_ns()
-            frames = sys._current_frames()
-            # This very frame, which holds them all: a ring that would keep the program's objects alive.
-            frames.pop(_thread.get_ident(), None)
-            if time.time_ns() - timestamp < SLOW_WALK_NS:  # else another thread has run in between
-                break
-        return timestamp, frames
+            if used:  # else asleep since the last tick at least
+                moved.append((ident, entry, used))
+        return moved
 
     def finish(self, now: int) -> None:
         """The last tick: nothing waits for another one."""
@@ -190,11 +174,11 @@ class Ticker:
         self.tick(now, never)
         if self._clocks is None:
             return
-        frames = sys._current_frames()
-        for ident, entry in self._threads.items():
-            if entry.seen_ns > entry.charged_ns and ident in frames:
-                self._charge(entry, entry.stack or self._walker.walk(frames[ident]), time.time_ns())
-        frames.clear()
+        left = [item for item in self._threads.items() if item[1].seen_ns > item[1].charged_ns]
+        timestamp, stacks = look([ident for ident, _ in left], self._walker.look_depth)
+        for (_, entry), places in zip(left, stacks):  # noqa: B905  (not in 3.8)
+            if places:
+                self._charge(entry, entry.stack or self._walker.number_of(places), timestamp)
         self.settle()
 
     def settle(self) -> None:
@@ -253,15 +237,12 @@ class Ticker:
             return
         self._process_ns = process
         found = []
-        frames = sys._current_frames()
-        frames.pop(_thread.get_ident(), None)
-        while frames:
-            ident, frame = frames.popitem()
-            if not seems_to_wait(frame.f_code):
+        threads = other_threads()
+        timestamp, stacks = look(threads, self._walker.look_depth)
+        for ident, places in zip(threads, stacks):  # noqa: B905  (not in 3.8)
+            if places and not seems_to_wait(places[0][0]):
                 thread_id = native_id_of(ident)
                 if thread_id not in self._own_threads:
-                    found.append((thread_id, self._walker.walk(frame) or NO_STACK))
-        frame = None  # type: ignore[assignment]
-        timestamp = time.time_ns()
+                    found.append((thread_id, self._walker.number_of(places) or NO_STACK))
         for thread_id, stack in found or [(0, NO_STACK)]:
             self._output.sample(timestamp, thread_id, stack, used // max(1, len(found)))

@@ -1,4 +1,4 @@
-"""Stacks of running threads → numbers, defined once. Part of the sampler, see `core.py`."""
+"""Stacks → numbers, defined once. Part of the sampler, see `core.py`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from opcode import opname
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from collections.abc import Sequence
+    from types import CodeType
     from typing import Any, Protocol
+
+    from dtrace_profiler.sampling.target.look import Place
 
     class Output(Protocol):
         """Where the sampler writes. Called by one thread at a time, the sampler's."""
@@ -52,16 +55,20 @@ _NEVER_WAITS = tuple(
 )
 """Instructions that can't be in the middle of a call. A thread found there waits for nothing but the GIL."""
 
+MAX_OWN_FRAMES = 8
+"""There are never more of ours in one stack."""
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 OUR_FILES = {os.path.join(_HERE, name) for name in os.listdir(_HERE)}
 """Files whose frames are never shown."""
 
 
 class StackWalker:
-    """`depth`: frames kept of a stack's leaf side."""
+    """`depth`: frames kept of a stack's leaf side; of `look_depth` it must be told to see whether there are more."""
 
     def __init__(self, depth: int, output: Output) -> None:
         self._depth = depth
+        self.look_depth = depth + 1 + MAX_OWN_FRAMES
         self._output = output
         self.forget()
 
@@ -76,10 +83,9 @@ class StackWalker:
         self._next_frame = FIRST_FRAME
         self._next_stack = FIRST_STACK
 
-    def may_wait(self, frame: FrameType) -> bool:
-        """Whether the leaf frame of a stack that was just walked may be within a call that waits."""
-        code = frame.f_code
-        lasti = frame.f_lasti
+    def may_wait(self, leaf: Place) -> bool:
+        """Whether the leaf of a stack that was just given to `number_of` may be within a call that waits."""
+        code, lasti, _ = leaf
         known = self._waits.setdefault(id(code), {})  # kept alive by _codes, or forgotten with it
         answer = known.get(lasti)
         if answer is None:
@@ -87,30 +93,26 @@ class StackWalker:
             answer = known[lasti] = not (0 <= lasti < len(text) and text[lasti] in _NEVER_WAITS)
         return answer
 
-    def walk(self, frame: FrameType | None) -> int:
-        """The number of the stack that ends at this frame; 0: none of its frames is the program's."""
+    def number_of(self, places: Sequence[Place]) -> int:
+        """The number of the stack of these frames, leaf first; 0: none of them is the program's."""
         if len(self._codes) > MAX_CODES or len(self._stacks) > MAX_STACKS:
             self.forget()
             self._output.forget()
         numbers: list[int] = []
         codes = self._codes
-        left = self._depth
-        while frame is not None:
-            code = frame.f_code
+        for place in places:
+            code, lasti, _ = place
             lines = codes.get(id(code))
             if lines is None:
                 lines = codes[id(code)] = {None: code}
-            number = lines.get(frame.f_lasti)
+            number = lines.get(lasti)
             if number is None:
-                number = self._add_frame(code, frame, lines)
+                number = self._add_frame(place, lines)
             if number:
-                numbers.append(number)
-                left -= 1
-                if not left:
+                if len(numbers) == self._depth:
+                    numbers.append(TRUNCATED)
                     break
-            frame = frame.f_back
-        if frame is not None and frame.f_back is not None and self._is_program(frame.f_back):
-            numbers.append(TRUNCATED)
+                numbers.append(number)
         key = tuple(numbers)
         stack = self._stacks.get(key)
         if stack is None:
@@ -123,25 +125,17 @@ class StackWalker:
             self._output.stack(stack, key)
         return stack
 
-    @staticmethod
-    def _is_program(frame: FrameType | None) -> bool:
-        while frame is not None:
-            if frame.f_code.co_filename not in OUR_FILES:
-                return True
-            frame = frame.f_back
-        return False
-
-    def _add_frame(self, code: CodeType, frame: FrameType, lines: dict[Any, Any]) -> int:
-        lasti = frame.f_lasti
+    def _add_frame(self, place: Place, lines: dict[Any, Any]) -> int:
+        code, lasti, names = place
         if code.co_filename in OUR_FILES:
             lines[lasti] = 0
             return 0
-        line = frame.f_lineno or code.co_firstlineno  # None for an instruction without a line
+        line = line_of(code, lasti)
         known = lines.get((line,))  # instructions of one line are one frame
         if known is None:
             known = lines[(line,)] = self._next_frame
             self._next_frame += 1
-            module = frame.f_globals.get("__name__")
+            module = names.get("__name__")
             self._output.frame(
                 known,
                 getattr(code, "co_qualname", code.co_name),  # the qualified name since 3.11
@@ -152,3 +146,24 @@ class StackWalker:
             )
         lines[lasti] = known
         return int(known)
+
+
+def line_of(code: CodeType, lasti: int) -> int:
+    """The line of an instruction; of one without, the function's first."""
+    if hasattr(code, "co_lines"):
+        for start, end, line in code.co_lines():
+            if start <= lasti < end:
+                return line or code.co_firstlineno
+        return code.co_firstlineno
+    return line_before_3_10(code.co_firstlineno, code.co_lnotab, lasti)
+
+
+def line_before_3_10(first_line: int, table: bytes, lasti: int) -> int:
+    """`table`: pairs of what to add to the instruction and (signed) to the line."""
+    at, line = 0, first_line
+    for step, lines in zip(table[::2], table[1::2]):  # noqa: B905  (not in 3.8)
+        at += step
+        if at > lasti:
+            break
+        line += lines - 256 if lines > 127 else lines
+    return line
