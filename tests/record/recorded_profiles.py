@@ -45,9 +45,12 @@ def profiles(draw: st.DrawFn) -> Profile:
         builder.add_thread(process, thread, name)
     stacks = draw(st.lists(st.lists(FRAMES, min_size=1, max_size=6), min_size=1, max_size=6))
     nodes = [builder.add_stack(stack) for stack in stacks]
+    left = (1 << 63) - 1  # all values together are a word, too
     for _ in range(draw(st.integers(0, 12)) if builder.threads else 0):
         thread = draw(st.integers(0, len(builder.threads) - 1))
-        builder.add_sample(draw(WORDS), thread, draw(st.sampled_from(nodes)), draw(WORDS))
+        value = draw(st.integers(0, left))
+        left -= value
+        builder.add_sample(draw(WORDS), thread, draw(st.sampled_from(nodes)), value)
     return builder.snapshot(draw(METAS))
 
 
