@@ -20,7 +20,7 @@ from dtrace_profiler.live.feed import LiveSource
 from dtrace_profiler.live.server import LiveServer
 from dtrace_profiler.platforms.terminal import in_foreground
 
-STAY_S = 10.0
+STAY_S = 5.0
 """A page that is gone for so long was closed: one that is loaded again comes back sooner."""
 _OPENING_S = 20.0
 """A browser that was opened may take so long to ask for the page."""

@@ -35,7 +35,7 @@ REFRESH_S = 0.1
 LOOPBACK = "127.0.0.1"
 MAX_VIEWERS = 64
 """Streams at once. A browser opens one a page."""
-_SILENCE_S = 10.0
+_SILENCE_S = 1.0
 """After so long without news a stream gets a comment, which tells whether its viewer is still there."""
 _PATIENCE_S = 20.0
 """A viewer that takes nothing for so long is given up; it comes back by itself if it lives."""
