@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import threading
@@ -38,6 +39,7 @@ def dtrace_is_gone(path: Path) -> None:
 
 def left_behind() -> tuple[int, list[str], list[str]]:
     """Of this process: open descriptors, threads of ours, temporary folders of ours."""
+    gc.collect()  # garbage of earlier tests may hold descriptors
     threads = sorted(t.name for t in threading.enumerate() if t.name.startswith("dtrace-profiler"))
     folders = sorted(path.name for path in Path(tempfile.gettempdir()).glob("dtrace-profiler-*"))
     return len(os.listdir("/proc/self/fd")), threads, folders
