@@ -89,7 +89,8 @@ moments = {
     "started": lambda: True,
     "ready": lambda: profiler.wait_ready(0.01),
     "sampling": lambda: profiler.sample_count >= 5,
-    "second": lambda: len(profiler._engine._stages) > 1,
+    # Not before it is started: who is killed between the writing of its folder and that leaves the folder.
+    "second": lambda: [bool(stage.session.process_id) for stage in profiler._engine._stages] == [True, True],
 }
 deadline = time.monotonic() + 100
 while not moments[sys.argv[2]]():
