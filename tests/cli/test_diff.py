@@ -109,8 +109,8 @@ def test_two_processes_or_threads_of_one_file_are_compared(call: Call, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["--process-a", "9"], 2, "it has no process 9: it has 1, 2."),
-        (["--thread-b", "x"], 2, "it has no thread x: it has main (1), second (2)."),
+        (["--process-a", "9"], 2, "no process is 9: there are 1, 2."),
+        (["--thread-b", "x"], 2, "no thread is 'x': there are main (1), second (2)."),
         (["--range-a", "9"], 2, "'9' is no range of time"),
         (["--range-a", "3s..2s"], 2, "ends before it begins"),
         (["--range-b", "100s.."], 5, "B has no samples: there is nothing to compare."),

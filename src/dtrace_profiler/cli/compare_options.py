@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from dtrace_profiler.cli.parameters import Duration
-from dtrace_profiler.transform.part import TimeRange
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class TimeRange(NamedTuple):
+    """Seconds since the profile's start; from the first moment to before the second, or (None) to the end."""
+
+    from_s: float
+    to_s: float | None
+
+    def __str__(self) -> str:
+        return f"{self.from_s:g}s..{'' if self.to_s is None else f'{self.to_s:g}s'}"
 
 
 class Range(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3

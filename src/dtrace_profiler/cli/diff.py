@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from dtrace_profiler.cli.compare_options import TimeRange
 from dtrace_profiler.cli.files import read
 from dtrace_profiler.cli.outputs import STDOUT
 from dtrace_profiler.compare import By, Comparison, Measure, Normalise, compare
@@ -22,7 +23,7 @@ from dtrace_profiler.formats.files import replaced_file
 from dtrace_profiler.formats.svg_comparison import write as write_svg
 from dtrace_profiler.model.profile import Profile
 from dtrace_profiler.platforms.ownership import give_to_invoking_user
-from dtrace_profiler.transform.part import TimeRange, part
+from dtrace_profiler.query.selection import Selection, part
 
 FORMATS = {
     "text": (".txt",),
@@ -47,7 +48,9 @@ class Part:
         """Raises `InputError` for what can't be read, `UsageError` for what it does not have."""
         profile = read(self.path, input_format)
         try:
-            return part(profile, time=self.time, processes=self.processes, threads=self.threads)
+            from_s, to_s = self.time or (None, None)
+            chosen = Selection(from_s=from_s, to_s=to_s, processes=self.processes, threads=self.threads)
+            return part(profile, chosen)
         except UsageError as error:
             raise UsageError(f"{self.path}: {error}") from error
 

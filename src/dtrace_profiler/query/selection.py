@@ -78,6 +78,17 @@ def select(profile: Profile, selection: Selection | None = None) -> Selected:
     )
 
 
+def part(profile: Profile, selection: Selection) -> Profile:
+    """What `select` chooses, with the duration of the time that was chosen. The losses stay those of the whole."""
+    found = select(profile, selection)
+    if selection.from_s is None and selection.to_s is None:
+        return found.profile
+    begin_s, whole_s = selection.from_s or 0.0, end_s(profile)
+    seconds = min(whole_s, whole_s if selection.to_s is None else selection.to_s) - begin_s
+    start_ns, duration_ns = found.start_ns + round(begin_s * _NS), max(0, round(seconds * _NS))
+    return replace(found.profile, meta=replace(profile.meta, start_ns=start_ns, duration_ns=duration_ns))
+
+
 def in_common(first: Selected, second: Selected) -> int:
     """Rows that are in both parts of one profile; 0 for parts of two."""
     if first.whole is not second.whole:

@@ -1,6 +1,8 @@
-"""A part of a profile: `transform.part`."""
+"""A part of a profile as a profile of its own: `query.selection.part`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,8 @@ from dtrace_profiler.errors import UsageError
 from dtrace_profiler.model.builder import ProfileBuilder
 from dtrace_profiler.model.frame import StackFrame
 from dtrace_profiler.model.profile import Meta, Profile
-from dtrace_profiler.transform.part import TimeRange, part
+from dtrace_profiler.query.selection import Selection
+from dtrace_profiler.query.selection import part as part_of
 
 START_NS = 1_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -25,21 +28,25 @@ def profile(*, start_ns: int = START_NS, timed: bool = True) -> Profile:
     return builder.snapshot(Meta(start_ns=start_ns, duration_ns=10 * SECOND_NS if start_ns else 0))
 
 
+def part(whole: Profile, **chosen: Any) -> Profile:
+    return part_of(whole, Selection(**chosen))
+
+
 @pytest.mark.parametrize("start_ns", [START_NS, 0])
 @pytest.mark.parametrize(
     ("time", "values", "duration_s"),
     [
-        (TimeRange(0, 2), [1, 2], 2),
-        (TimeRange(2.5, 5), [4, 5], 2.5),
-        (TimeRange(8, 100), [9, 10], 2),
-        (TimeRange(8, None), [9, 10], 2),
-        (TimeRange(50, 60), [], 0),
+        ((0, 2), [1, 2], 2),
+        ((2.5, 5), [4, 5], 2.5),
+        ((8, 100), [9, 10], 2),
+        ((8, None), [9, 10], 2),
+        ((50, 60), [], 0),
     ],
 )
 def test_a_time_has_its_samples_and_its_length(
-    start_ns: int, time: TimeRange, values: list[int], duration_s: float
+    start_ns: int, time: tuple[float, float | None], values: list[int], duration_s: float
 ) -> None:
-    found = part(profile(start_ns=start_ns), time=time)
+    found = part(profile(start_ns=start_ns), from_s=time[0], to_s=time[1])
     assert found.value.tolist() == values
     assert len(found.timestamp_ns) == len(found.thread) == len(found.node) == len(values)
     # Without a known end, the last sample is it.
@@ -49,17 +56,17 @@ def test_a_time_has_its_samples_and_its_length(
 
 def test_two_times_side_by_side_have_every_sample_once() -> None:
     whole = profile()
-    halves = [part(whole, time=time) for time in (TimeRange(0, 3.5), TimeRange(3.5, None))]
+    halves = [part(whole, to_s=3.5), part(whole, from_s=3.5)]
     assert [value for half in halves for value in half.value] == whole.value.tolist()
     assert sum(half.meta.duration_ns for half in halves) == whole.meta.duration_ns
 
 
 def test_processes_and_threads_are_chosen() -> None:
-    assert part(profile(), processes=[2]).value.tolist() == [6, 7, 8, 9, 10]
-    assert part(profile(), threads=["main"]).value.tolist() == [1, 2, 3, 4, 5]
-    assert part(profile(), threads=["22"]).value.tolist() == [6, 7, 8, 9, 10]
-    assert part(profile(), threads=["main", "worker"]).total == 55
-    assert part(profile(), processes=[1], threads=["worker"]).total == 0
+    assert part(profile(), processes=(2,)).value.tolist() == [6, 7, 8, 9, 10]
+    assert part(profile(), threads=("main",)).value.tolist() == [1, 2, 3, 4, 5]
+    assert part(profile(), threads=("22",)).value.tolist() == [6, 7, 8, 9, 10]
+    assert part(profile(), threads=("main", "worker")).total == 55
+    assert part(profile(), processes=(1,), threads=("worker",)).total == 0
 
 
 def test_nothing_chosen_is_all() -> None:
@@ -68,9 +75,9 @@ def test_nothing_chosen_is_all() -> None:
 
 
 def test_what_is_not_there_is_told_with_what_is() -> None:
-    with pytest.raises(UsageError, match="no process 3: it has 1, 2"):
-        part(profile(), processes=[3])
-    with pytest.raises(UsageError, match=r"no thread x: it has main \(11\), worker \(22\)"):
-        part(profile(), threads=["x"])
-    with pytest.raises(UsageError, match="have no times"):
-        part(profile(timed=False), time=TimeRange(0, 1))
+    with pytest.raises(UsageError, match="no process is 3: there are 1, 2"):
+        part(profile(), processes=(3,))
+    with pytest.raises(UsageError, match=r"no thread is 'x': there are main \(11\), worker \(22\)"):
+        part(profile(), threads=("x",))
+    with pytest.raises(UsageError, match="has no times"):
+        part(profile(timed=False), to_s=1.0)
