@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dtrace_profiler import DTraceProfiler
 from dtrace_profiler.cli import main
 from dtrace_profiler.formats import write_profile
 from dtrace_profiler.formats.comparison_markdown import code
@@ -154,3 +156,24 @@ def test_several_files_are_written_at_once(call: Call, runs: tuple[Path, Path], 
     status, out, _ = call("diff", *runs, *(word for file in files for word in ("-o", file)))
     assert (status, out) == (0, "")
     assert all(file.stat().st_size for file in files)
+
+
+def test_a_running_profiler_against_a_file(call: Call, runs: tuple[Path, Path]) -> None:
+    profiler = DTraceProfiler(engine="sampler")
+    profiler.start(499)
+    try:
+        end = time.thread_time() + 0.3
+        while time.thread_time() < end:
+            sum(range(1000))
+        address = profiler.serve()
+        status, out, err = call("diff", runs[0], address, "--anyway", "--by", "module", "--format", "markdown")
+        same = call("diff", address, address, "--anyway", "--process-b", "1")
+    finally:
+        profiler.close()
+    assert status == 0, err
+    assert f"{address.partition('?')[0]}" in out
+    assert "test_diff" in out
+    key = address.partition("key=")[2]
+    assert same[0] == 2
+    assert "no process is 1" in same[2]
+    assert key not in out + err + same[2]

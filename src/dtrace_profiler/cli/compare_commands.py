@@ -66,7 +66,7 @@ does, with several runs a side."""
 def diff(before: str, after: str, outputs: tuple[str, ...], format_name: str | None, **values: Any) -> int:
     """Say what changed from one profile to another, and which changes are more than chance.
 
-    A and B are any files that convert reads; - is stdin.
+    A and B are any files that convert reads, or addresses of live views; - is stdin.
     """
     from dtrace_profiler.cli import diff as work
 

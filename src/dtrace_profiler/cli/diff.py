@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from dtrace_profiler.cli.compare_options import TimeRange
-from dtrace_profiler.cli.files import read
 from dtrace_profiler.cli.outputs import STDOUT
+from dtrace_profiler.cli.sources import read_source
 from dtrace_profiler.compare import By, Comparison, Measure, Normalise, compare
 from dtrace_profiler.errors import OutputError, UsageError
 from dtrace_profiler.formats.comparison_json import write_json
@@ -21,6 +21,7 @@ from dtrace_profiler.formats.comparison_page import write as write_page
 from dtrace_profiler.formats.comparison_text import chosen_rows, write_table
 from dtrace_profiler.formats.files import replaced_file
 from dtrace_profiler.formats.svg_comparison import write as write_svg
+from dtrace_profiler.live.client import is_address, without_key
 from dtrace_profiler.model.profile import Profile
 from dtrace_profiler.platforms.ownership import give_to_invoking_user
 from dtrace_profiler.query.selection import Selection, part
@@ -37,7 +38,7 @@ _MAX_WIDTH = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A file, and what of it is looked at."""
+    """A file, or the address of a live view, and what of it is looked at."""
 
     path: str
     time: TimeRange | None
@@ -46,13 +47,13 @@ class Part:
 
     def read(self, input_format: str | None) -> Profile:
         """Raises `InputError` for what can't be read, `UsageError` for what it does not have."""
-        profile = read(self.path, input_format)
+        profile = read_source(self.path, input_format)
         try:
             from_s, to_s = self.time or (None, None)
             chosen = Selection(from_s=from_s, to_s=to_s, processes=self.processes, threads=self.threads)
             return part(profile, chosen)
         except UsageError as error:
-            raise UsageError(f"{self.path}: {error}") from error
+            raise UsageError(f"{self._shown}: {error}") from error
 
     @property
     def name(self) -> str:
@@ -60,8 +61,14 @@ class Part:
         parts = [str(self.time)] if self.time is not None else []
         parts += [f"process {process}" for process in self.processes]
         parts += [f"thread {thread}" for thread in self.threads]
-        path = "stdin" if self.path == STDOUT else self.path
-        return f"{path} ({', '.join(parts)})" if parts else path
+        return f"{self._shown} ({', '.join(parts)})" if parts else self._shown
+
+    @property
+    def _shown(self) -> str:
+        """Without the key of a live view: what is written may be sent on."""
+        if is_address(self.path):
+            return without_key(self.path)
+        return "stdin" if self.path == STDOUT else self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
