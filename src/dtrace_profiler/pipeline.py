@@ -189,17 +189,22 @@ class DTraceEngine:
             stage.stop()
 
     def stop(self, timeout_s: float = 15.0) -> None:
-        """End dtrace and take in all it had. Kills it when it does not end."""
+        """End dtrace and take in all it had. Kills it when it does not end, and when nobody waits any more (Ctrl-C)."""
         self.request_stop()
-        if self._watch is not None:
-            self._watch.join(timeout_s)  # it may be starting another one
-        for stage in self._stages:
-            session = stage.session
-            if threading.current_thread() not in session.threads and not session.wait(timeout_s):
-                session.kill()
-                session.wait(2.0)
-        if self._resolving is not None:
-            self._resolving.join(timeout_s)
+        try:
+            if self._watch is not None:
+                self._watch.join(timeout_s)  # it may be starting another one
+            for stage in self._stages:
+                session = stage.session
+                if threading.current_thread() not in session.threads and not session.wait(timeout_s):
+                    session.kill()
+                    session.wait(2.0)
+            if self._resolving is not None:
+                self._resolving.join(timeout_s)
+        except BaseException:
+            for stage in self._stages:
+                stage.session.kill()
+            raise
 
     def own_threads(self) -> set[int]:
         """Native ids of our threads."""

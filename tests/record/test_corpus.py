@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from dtrace_profiler.formats import read_profile
 from dtrace_profiler.platforms.base import System
 from dtrace_profiler.record.messages import classify, drops, essence, find, is_notice, run_time_error
+from dtrace_profiler.record.text import TextParser
 from dtrace_profiler.symbols.perfmap import PerfMap
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "dtrace-corpus"
@@ -119,6 +121,9 @@ PROFILES: dict[str, Count] = {
 }
 """File → how its samples are counted without our reader."""
 
+USER_FIRST = re.compile("noresolve-user-and-kernel|multi-key-percent-k")
+"""Texts that print the user's part of a stack before the kernel's."""
+
 FOLDED = (
     "illumos/results/flamegraph-example-dtrace-stacks.folded",
     "illumos/results/flamegraph-example-dtrace-stacks.folded-with-offsets",
@@ -172,7 +177,7 @@ NOT_MESSAGES = {
     r"^\s*\d+\s+\d+\s+\S*:": "a probe that fired, stdout",
     r"^65535 ": "a list of probes, stdout",
     r"^\s+Referenced from|^\s+Reason:": "the rest of what dyld says",
-    r"^\t|^\s*$": "the rest of a message of several lines",
+    r"^\t\s*(\[|-|predicate|action)|^\s*$": "the rest of what dtrace says of its usage",
     r"^Usage: ": "the rest of a message of several lines",
     r"^: probe description": "cut off by who reported it; tested in whole in test_messages.py",
     r"^BPF: ": "the verifier's log",
@@ -200,6 +205,26 @@ def test_a_profile_has_the_samples_that_its_text_counts(name: str) -> None:
     assert expected > 0
     assert profile.meta.engine == "dtrace-text"
     assert profile.total + profile.meta.losses.get("empty_stacks", 0) == expected
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", [name for name, count in PROFILES.items() if count not in (BESIDE, HOTKERNEL)])
+def test_each_frame_of_a_text_is_in_one_stack_in_its_order(name: str) -> None:
+    """Every line with a sign, once; what else is taken for a frame is at least a whole line of the text."""
+    text = (CORPUS / name).read_bytes()
+    parser = TextParser()
+    blocks = parser.feed(text) + parser.close()
+    found = [frame.strip() for block in blocks for part in block.parts for frame in part.frames]
+    printed = [line.strip() for line in text.split(b"\n")]
+    signed = [line for line in printed if re.match(rb".*`|0x[0-9a-f]+|\S+:0x[0-9a-f]+", line)]
+    if parser.lines.unfinished_stacks:
+        signed = signed[: len(found)]
+    known = set(signed)
+    ours = [frame for frame in found if frame in known]
+    if USER_FIRST.search(name):  # the reader puts the kernel's part first
+        ours, signed = sorted(ours), sorted(signed)
+    assert ours == signed
+    assert not Counter(found) - Counter(printed)
 
 
 @pytest.mark.corpus
@@ -264,7 +289,8 @@ def messages(name: str) -> Iterator[tuple[str, int | None]]:
             for line in essence(text).splitlines()
             if not any(re.search(pattern, line) for pattern in NOT_MESSAGES)
         ]
-        for said in lines if len(lines) > 1 and status is None else ["\n".join(lines)]:
+        whole = status is not None or any(line.startswith("\t") for line in lines)
+        for said in lines if not whole else ["\n".join(lines)]:
             if said:
                 yield said, status
 
@@ -278,7 +304,7 @@ def test_what_dtrace_says_is_an_error_with_its_cause_and_what_to_do(name: str) -
     for said, status in found:
         assert find(said, system) is not None, f"unknown: {said}"
         error = classify(said, status, system)
-        assert re.fullmatch(r"[^\n]+\.", str(error)), str(error)
+        assert re.fullmatch(r"[^\n]+[^:]\.", str(error)), str(error)
         assert error.remedy, f"nothing to do: {error}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import get_args
 
@@ -115,8 +116,51 @@ CASES: list[tuple[str, int | None, System, type[DTraceProfilerError], str, str]]
         "no probe profile-9999: it samples at 1 to 4999 Hz",
         "dtrace -l -P profile",
     ),
-    ("dtrace: No such process\n", 1, "linux", NoSuchProcess, "has ended", "--pid"),
-    ("dtrace: failed to grab pid 12: no such process\n", 1, "freebsd", NoSuchProcess, "no process 12", "--pid"),
+    ("dtrace: No such process\n", 1, "linux", NoSuchProcess, "has ended", "attach PID"),
+    ("dtrace: failed to grab pid 12: no such process\n", 1, "freebsd", NoSuchProcess, "no process 12", "attach PID"),
+    (
+        "dtrace: failed to initialize dtrace: DTrace requires additional privileges\n",
+        1,
+        "windows",
+        PrivilegeError,
+        "administrator",
+        "Run as administrator",
+    ),
+    (
+        "dtrace: failed to initialize dtrace: DTrace device not available on system\n",
+        1,
+        "netbsd",
+        DTraceFailed,
+        "modules are not loaded",
+        "modload dtrace",
+    ),
+    (
+        "dtrace: invalid probe specifier profile-99 { }: probe description :::profile-99 does not match any probes\n",
+        1,
+        "netbsd",
+        DTraceFailed,
+        "not loaded",
+        "modload dtrace",
+    ),
+    (
+        "dtrace: pid 3704 has exited\ndtrace: processing aborted: Abort due to systemic unresponsiveness\n",
+        1,
+        "windows",
+        DTraceFailed,
+        "hung when the program ended",
+        "newest",
+    ),
+    ("dtrace: processing aborted: Success\n", 1, "linux", DTraceFailed, "buffer was full", "2.0.7"),
+    (
+        "dtrace: failed to grab pid 585: the current security restriction (system integrity protection enabled)"
+        " prevents dtrace from attaching to an executable not signed with the [com.apple.security.get-task-allow]"
+        " entitlement\n",
+        1,
+        "macos",
+        NotPermitted,
+        "macOS protects",
+        "--engine sampler",
+    ),
     ("dtrace: failed to grab pid 12: permission denied\n", 1, "freebsd", NotPermitted, "permission denied", "root"),
     (
         "dtrace: failed to initialize dtrace: DTrace device not available on system\n",
@@ -206,6 +250,26 @@ CASES: list[tuple[str, int | None, System, type[DTraceProfilerError], str, str]]
         "--no-python",
     ),
 ]  # fmt: skip
+
+
+FOREIGN: dict[str, str] = {
+    "linux": r"bcdedit|kldload|modload|csrutil|usermod -K|administrator”",
+    "macos": r"bcdedit|kldload|modload|mount -t|sysctl|usermod|administrator”",
+    "freebsd": r"bcdedit|modload|csrutil|mount -t|usermod|administrator”",
+    "netbsd": r"bcdedit|kldload|csrutil|mount -t|usermod|administrator”",
+    "illumos": r"bcdedit|kldload|modload|csrutil|mount -t|administrator”",
+    "windows": r"sudo in front|kldload|modload|csrutil|mount -t|usermod",
+    "other": r"bcdedit|kldload|modload|csrutil|mount -t|usermod|administrator”",
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("text", sorted({case[0] for case in CASES}))
+def test_no_system_is_told_a_command_of_another(text: str, system: System) -> None:
+    error = classify(text, 1, system)
+    if not text.startswith("dtrace: run as root"):  # only DTrace for Linux says so
+        assert not re.search(FOREIGN[system], error.remedy), error.remedy
+    assert not re.match("try ", error.remedy), "the command line writes “try: ” before it"
 
 
 @pytest.mark.parametrize(("text", "status", "system", "kind", "sentence", "remedy"), CASES)

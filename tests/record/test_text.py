@@ -278,6 +278,27 @@ def test_empty_stacks_are_counted() -> None:
     assert ([block.value for block in blocks], parser.lines.empty_stacks) == ([3], 1012)
 
 
+@pytest.mark.parametrize("key", ["  swapper/0                                                ", "                0"])
+def test_empty_stacks_below_keys_are_counted(key: str) -> None:
+    """`@[execname, ustack()]`: no empty line stands between the keys and where the frames would be."""
+    empty = f"{key}\n                7\n"
+    full = "  bash   \n              m`f\n                3\n"
+    for text, expected in ((empty + full, 7), (full + empty + empty + full, 14), (full + empty, 7)):
+        parser = TextParser()
+        blocks = parser.feed(b"\n" + text.encode()) + parser.close()
+        assert {(block.key, block.value) for block in blocks} == {(b"bash", 3)}
+        assert parser.lines.empty_stacks == expected
+        assert by_lines(b"\n" + text.encode())[2] == expected
+
+
+def test_an_address_without_0x_opens_a_stack() -> None:
+    """As old Solaris prints it; `@[ustack()]` of code that has no name."""
+    for leaf in ("420b0", "dd0c8"):
+        assert stacks(f"\n              {leaf}\n              libc.so.1`f+0x1\n                5\n") == [
+            ([[leaf, "libc.so.1`f+0x1"]], 5, "")
+        ]
+
+
 def test_a_stack_cut_off_at_the_end_is_counted_unless_stacks_have_no_numbers() -> None:
     parser = TextParser()
     blocks = parser.feed(b"\n      m`f\n        3\n\n      m`f\n      m`g") + parser.close()

@@ -8,7 +8,7 @@ from dtrace_profiler.record.message import REPORT, Message, row
 # The program that dtrace repeats before its complaint may be long and hold colons; it ends with a brace.
 _PROGRAM = r"(?:invalid probe specifier .*\}|invalid probe specifier [^\n]*?|failed to compile script [^\n]*?)"
 
-_PROCESSES = "--pid with the number of a process that runs, or start one with: dtrace-profiler run -- COMMAND"
+_PROCESSES = "dtrace-profiler attach PID   (of a process that runs), or start one: dtrace-profiler run -- COMMAND"
 
 TARGET: tuple[Message, ...] = (
     row(
@@ -44,13 +44,29 @@ RUNNING: tuple[Message, ...] = (
         r"dtrace did not begin to sample within (?P<seconds>\S+) s",
         DTraceFailed,
         "dtrace did not begin to sample within {seconds} seconds, and was ended.",
-        "try again when the machine is less busy, or look at: dtrace-profiler doctor",
+        "wait until the machine is less busy, or look at: dtrace-profiler doctor",
+    ),
+    row(
+        r"(?:processing aborted|couldn't get status): Abort due to systemic unresponsiveness",
+        DTraceFailed,
+        "dtrace gave up: the system was too busy to read its samples in time, or this DTrace is older than 2022 and"
+        " hung when the program ended.",
+        "install the newest “DTrace on Windows”; where it is installed, use a lower --frequency",
+        "windows",
+        page="install/windows.md#after-an-update",
     ),
     row(
         r"(?:processing aborted|couldn't get status): Abort due to systemic unresponsiveness",
         DTraceFailed,
         "dtrace gave up because the system was too busy to read its samples in time.",
-        "try a lower --frequency",
+        "use a lower --frequency",
+    ),
+    row(
+        r"processing aborted: Success$",
+        DTraceFailed,
+        "dtrace stopped in mid-run because its buffer was full, as DTrace for Linux before 2.0.0-1.13 does.",
+        "install DTrace 2.0.7 or later, or use a lower --frequency",
+        "linux",
     ),
     row(
         r"processing aborted: (?P<why>[^\n]*)",
@@ -70,20 +86,20 @@ RUNNING: tuple[Message, ...] = (
         r"exceeds maximum program size",
         DTraceFailed,
         "the kernel takes no D program of this size.",
-        "try --no-python, or --engine sampler; " + REPORT,
+        "use --no-python, or --engine sampler; " + REPORT,
         page="platforms.md#limits",
     ),
     row(
         r"Memory allocation failure|Cannot allocate memory|Not enough space",
         DTraceFailed,
         "there is not enough memory for dtrace's buffers.",
-        "try a smaller --depth",
+        "use a smaller --depth",
     ),
     row(
         r"Enabling exceeds size of buffer",
         DTraceFailed,
         "dtrace's buffer is too small for one record of this depth.",
-        "try a smaller --depth",
+        "use a smaller --depth",
     ),
     row(
         r"Destructive actions not allowed",

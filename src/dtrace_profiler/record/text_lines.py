@@ -41,6 +41,8 @@ _HISTOGRAM = re.compile(rb"\s*(?:key|value)\s+(?:min )?\.?-+ Distribution -+\s+c
 # The header, the line of a probe that fired (`  0  64091      :tick-60s`), a heading. Not `kworker/1:2-events`.
 _NO_KEY = re.compile(rb"\s*CPU\s+(?:ID\s+)?FUNCTION|.*:\s*$|\s*\d+(?:\s+\d+)?\s+(?:\|\s*)?[^\s/]*:[A-Za-z][\w-]*\s*$")
 _NO_SEPARATOR = re.compile(rb"[\w\x80-\xff]")
+_BARE_HEX = re.compile(rb"\d+[a-f][0-9a-f]*")
+"""An address as old Solaris prints it, without 0x. Only digits may as well be a key."""
 
 
 class StackPart:
@@ -104,7 +106,9 @@ def is_key(line: bytes) -> bool:
     text = line.strip(_BLANKS)
     if not text or has_sign(text) or line.startswith(b"dtrace: ") or not _NO_SEPARATOR.search(text):
         return False
-    if len(line) - len(line.lstrip(_BLANKS)) >= _HELPER_INDENT and not text[:1].isdigit():
+    if len(line) - len(line.lstrip(_BLANKS)) >= _HELPER_INDENT and (
+        not text[:1].isdigit() or _BARE_HEX.fullmatch(text)
+    ):
         return False
     return not _HISTOGRAM.fullmatch(line) and not _ANNOTATION.fullmatch(text)
 
@@ -130,6 +134,8 @@ class LineParser:
         self._open: list[bytes] = []
         self._indent = 0
         self.key = b""
+        self._key_above = False
+        """The key is the line directly above."""
         self.pending: list[StackPart] = []
         self.pending_key = b""
         self._histogram = False
@@ -190,6 +196,7 @@ class LineParser:
             return
         self.in_run = False
         self._histogram = False
+        self._key_above = False
         if self._open:
             self._part_ends(self._opened())
         elif not self.key.startswith(b"  "):
@@ -272,6 +279,10 @@ class LineParser:
         if value is not None and self.pending:
             self._emit(None, value)
             return
+        if value is not None and self._is_of_no_frames(line, text):
+            self.empty_stacks += value
+            self.key = b""
+            return
         if not _NO_SEPARATOR.search(text):
             return
         if value is None and not is_key(line):
@@ -280,6 +291,17 @@ class LineParser:
         self._flush()
         self.unknown_lines += 1
         self.key = line
+        self._key_above = True
+
+    def _is_of_no_frames(self, line: bytes, text: bytes) -> bool:
+        """A number directly below dtrace's own line of keys: `@[execname, ustack()]` of a sample without frames."""
+        return (
+            self._key_above
+            and self.key.startswith(b"  ")
+            and _NO_KEY.match(self.key) is None
+            and line.startswith(b" " * _HELPER_INDENT)
+            and text.isdigit()
+        )
 
     def _opens(self, line: bytes, text: bytes) -> None:
         self._open.append(line.lstrip(_BLANKS))
