@@ -235,7 +235,7 @@ def bench_server(smoke: bool) -> None:
 
 
 def bench_memory(smoke: bool) -> None:
-    seconds = 60 if smoke else 3600
+    seconds = 15 if smoke else 3600
     source = Growing(10_000)
     frames = [StackFrame(f"function_{i}", f"m{i % 50}", kind=FrameKind.PYTHON) for i in range(2000)]
     chance = random.Random(4)

@@ -189,7 +189,7 @@ class DTraceEngine:
             stage.stop()
 
     def stop(self, timeout_s: float = 15.0) -> None:
-        """End dtrace and take in all it had. Kills it when it does not end, and when nobody waits any more (Ctrl-C)."""
+        """End dtrace and take in all it had. Kills it when it does not end, or nobody waits any more (Ctrl-C)."""
         self.request_stop()
         try:
             if self._watch is not None:

@@ -113,10 +113,10 @@ CASES: list[tuple[str, int | None, System, type[DTraceProfilerError], str, str]]
         1,
         "linux",
         DTraceFailed,
-        "no probe profile-9999: it samples at 1 to 4999 Hz",
+        "no probe profile-9999. Frequencies from 1 to 4999 Hz",
         "dtrace -l -P profile",
     ),
-    ("dtrace: No such process\n", 1, "linux", NoSuchProcess, "has ended", "attach PID"),
+    ("dtrace: No such process\n", 1, "linux", NoSuchProcess, "no such process", "attach PID"),
     ("dtrace: failed to grab pid 12: no such process\n", 1, "freebsd", NoSuchProcess, "no process 12", "attach PID"),
     (
         "dtrace: failed to initialize dtrace: DTrace requires additional privileges\n",

@@ -35,7 +35,7 @@ TARGET: tuple[Message, ...] = (
         "can't start {command}: {why}.",
         "check its path, and that it may be executed (chmod +x)",
     ),
-    row(r"(?:^|\n)dtrace: No such process", NoSuchProcess, "the process has ended, or never was.", _PROCESSES),
+    row(r"(?:^|\n)dtrace: No such process", NoSuchProcess, "there is no such process, or no longer.", _PROCESSES),
     row(r"invalid pid: (?P<pid>[^\n]*)", NoSuchProcess, "{pid} is not a process id.", _PROCESSES),
 )
 
@@ -128,7 +128,7 @@ PROGRAMS: tuple[Message, ...] = (
         r"failed to set -x (?P<option>\w+): Invalid option name",
         DTraceFailed,
         "this dtrace does not know the option {option}.",
-        "install DTrace 2.0.7 or later, or " + REPORT,
+        "install DTrace 2.0.7 or later; where it is installed, " + REPORT,
         "linux",
     ),
     row(
@@ -140,8 +140,16 @@ PROGRAMS: tuple[Message, ...] = (
     row(
         r"probe description \S*?(?P<probe>(?:profile|tick)-\w+) does not match any probes",
         DTraceFailed,
-        "dtrace knows no probe {probe}: it samples at 1 to 4999 Hz, where the profile provider is there.",
+        "dtrace knows no probe {probe}. Frequencies from 1 to 4999 Hz have one, if the profile provider is there.",
         "dtrace -l -P profile   (as root: lists what there is)",
+    ),
+    row(
+        r"\"(?P<file>[^\"\n]+/(?P<name>[^/\"\n]+\.d))\", line (?P<line>\d+): (?P<why>[^\n]*)",
+        DTraceFailed,
+        "dtrace's own library {name} does not fit this kernel ({why}).",
+        "look at what is said of kernels without type information; if that is not it, " + REPORT,
+        "freebsd",
+        page="install/freebsd.md#kernel-modules",
     ),
     row(
         r"\"(?P<file>[^\"\n]+/(?P<name>[^/\"\n]+\.d))\", line (?P<line>\d+): (?P<why>[^\n]*)",
@@ -153,7 +161,7 @@ PROGRAMS: tuple[Message, ...] = (
         r"failed to establish error handler: (?P<why>[^\n]*)",
         DTraceFailed,
         "dtrace could not set itself up ({why}).",
-        "install DTrace again, or " + REPORT,
+        "install DTrace again; if that does not help, " + REPORT,
     ),
     row(
         r"failed to link script (?P<file>\S+): (?P<why>[^\n]*)",

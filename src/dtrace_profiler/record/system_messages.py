@@ -56,9 +56,10 @@ PRIVILEGE: tuple[Message, ...] = (
         r"(?:failed to create BPF map|BPF program load for|Failed to enable)[^\n]*(?:locked-memory limit|:\n"
         r"\s*The kernel locked-memory limit|Operation not permitted)",
         PrivilegeError,
-        "the kernel refuses BPF to this root: a container or service without CAP_BPF, CAP_PERFMON or CAP_SYS_ADMIN,"
-        " a kernel lockdown, or too low a limit of locked memory.",
-        "run outside of the container, or start it with --cap-add BPF,PERFMON,SYS_ADMIN,SYS_PTRACE,SYS_RESOURCE",
+        "the kernel refuses BPF even to root here: a container or service without CAP_BPF, CAP_PERFMON or"
+        " CAP_SYS_ADMIN, a kernel lockdown, or too low a limit of locked memory.",
+        "run outside of the container, or start it with --cap-add BPF,PERFMON,SYS_ADMIN,SYS_PTRACE,SYS_RESOURCE;"
+        " outside of one: ulimit -l unlimited",
         "linux",
         page="install/linux.md#containers",
     ),
