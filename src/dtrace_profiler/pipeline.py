@@ -195,10 +195,7 @@ class DTraceEngine:
             if self._watch is not None:
                 self._watch.join(timeout_s)  # it may be starting another one
             for stage in self._stages:
-                session = stage.session
-                if threading.current_thread() not in session.threads and not session.wait(timeout_s):
-                    session.kill()
-                    session.wait(2.0)
+                stage.end(timeout_s)
             if self._resolving is not None:
                 self._resolving.join(timeout_s)
         except BaseException:
@@ -234,9 +231,8 @@ class DTraceEngine:
             self._changed.wait(_WATCH_S)
             self._changed.clear()
             for stage in self._stages:
-                if stage.begin_ns or stage.session.ended.is_set():
-                    continue
-                if time.monotonic() - stage.started_at > READY_TIMEOUT_S:
+                waited_s = 0.0 if stage.begin_ns else time.monotonic() - stage.started_at
+                if waited_s > READY_TIMEOUT_S and not stage.session.ended.is_set():
                     stage.errors += f"dtrace did not begin to sample within {READY_TIMEOUT_S:g} s.\n"
                     stage.session.kill()
             if all(stage.session.ended.is_set() for stage in self._stages):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,6 +134,12 @@ class Stage:
             ControlChannel(self.request.control).stop(self.request.number)
         self.session.pause_s = 0.0
         self.session.stop(told=told)
+
+    def end(self, timeout_s: float) -> None:
+        """After `stop`: returns when dtrace has ended and all it had was taken in. Kills it when it does not end."""
+        if threading.current_thread() not in self.session.threads and not self.session.wait(timeout_s):
+            self.session.kill()
+            self.session.wait(2.0)
 
     def finish(self) -> None:
         """Its program has ended and all is printed: dtrace has nothing to do but to wait a second for more."""
