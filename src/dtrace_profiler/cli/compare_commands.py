@@ -9,6 +9,7 @@ import click
 from dtrace_profiler.cli.compare_options import Percent, Range, quantity_options
 from dtrace_profiler.cli.gate_command import GateCommand
 from dtrace_profiler.cli.parameters import Number, ProcessId
+from dtrace_profiler.cli.query_options import limit_option
 
 
 @click.command(
@@ -36,15 +37,7 @@ does, with several runs a side."""
 @click.option(
     "--confidence", type=Percent(50, 99.9999), default="95%", show_default=True, help="Of intervals and marks."
 )
-@click.option(
-    "-n",
-    "--limit",
-    type=Number("N", "rows", 1, 1_000_000_000),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Rows; how many there are besides is told.",
-)
+@limit_option
 @click.option(
     "--min-share", type=Percent(0, 100), default="0%", help="Leave out rows that are smaller than this in A and in B."
 )

@@ -151,7 +151,7 @@ def attach(pid: int, request: Request) -> int:
             request.keep, request.outputs, quiet=request.quiet or request.tui, keys=not request.tui
         )
         recorder.listen(interrupts)
-        source = _profiler(pid, replace(request.options, engine="dtrace"), request)
+        source = profiler_of(pid, request.options, record=request.outputs.recording, keep_s=request.keep_s)
         try:
             source.start(request.options.frequency_hz)
             keep_live = stack.enter_context(shown(source, request.live))
@@ -188,7 +188,9 @@ def _hold(
     if options.engine == "sampler":
         return _hold_with_sampler(command, request, streams)
     target = start_held(command, streams=streams)
-    profiler = _profiler(target.pid, replace(options, engine="dtrace"), request, before_exec=command)
+    profiler = profiler_of(
+        target.pid, options, record=request.outputs.recording, keep_s=request.keep_s, before_exec=command
+    )
     try:
         profiler.start(options.frequency_hz)
         if not _until_ready(profiler, interrupts, progress):
@@ -231,12 +233,15 @@ def _hold_with_sampler(
         raise
 
 
-def _profiler(pid: int, options: Options, request: Request, *, before_exec: Sequence[str] = ()) -> DTraceProfiler:
+def profiler_of(
+    pid: int, options: Options, *, record: str | None = None, keep_s: float = 0.0, before_exec: Sequence[str] = ()
+) -> DTraceProfiler:
+    """With DTrace, which is all that can look into another process."""
     # What was imported stays. To look through it for garbage would hold up those who read dtrace's output for 0.1 s.
     gc.freeze()
     return DTraceProfiler(
         pid,
-        engine=options.engine,
+        engine="dtrace",
         depth=options.depth,
         kernel=options.kernel,
         children=options.children,
@@ -244,8 +249,8 @@ def _profiler(pid: int, options: Options, request: Request, *, before_exec: Sequ
         glue=options.glue,
         python=options.python,
         classic=options.classic,
-        record=request.outputs.recording,
-        keep_s=request.keep_s,
+        record=record,
+        keep_s=keep_s,
         interactive=in_foreground(),
         before_exec=before_exec,
     )

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from dtrace_profiler.cli.interrupts import Interrupts
+from dtrace_profiler.cli.profiling import profiler_of
 from dtrace_profiler.cli.progress import Progress
 from dtrace_profiler.cli.query import as_json
 from dtrace_profiler.cli.query_options import make_selection
@@ -22,8 +23,6 @@ from dtrace_profiler.formats.table import format_top
 from dtrace_profiler.live.client import fetch_profile, is_address
 from dtrace_profiler.model.options import Options
 from dtrace_profiler.model.profile import Profile
-from dtrace_profiler.platforms.terminal import in_foreground
-from dtrace_profiler.profiler import DTraceProfiler
 from dtrace_profiler.query.functions import functions
 from dtrace_profiler.query.selection import select
 
@@ -77,20 +76,8 @@ def _process(pid: int, options: Options, values: Mapping[str, Any]) -> int:
     watch = values["watch"]
     duration_s = options.duration_s or (None if watch else ONCE_S)
     progress = Progress(quiet=False)
-    profiler = DTraceProfiler(
-        pid,
-        engine="dtrace",
-        depth=options.depth,
-        kernel=options.kernel,
-        children=options.children,
-        native=options.native,
-        glue=options.glue,
-        python=options.python,
-        classic=options.classic,
-        interactive=in_foreground(),
-        # What is older than the last seconds asked for need not be kept.
-        keep_s=values["last_s"] or 0.0,
-    )
+    # What is older than the last seconds asked for need not be kept.
+    profiler = profiler_of(pid, options, keep_s=values["last_s"] or 0.0)
     with Interrupts() as interrupts:
         profiler.start(options.frequency_hz)
         try:
