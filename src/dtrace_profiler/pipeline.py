@@ -205,11 +205,10 @@ class DTraceEngine:
 
     def own_threads(self) -> set[int]:
         """Native ids of our threads."""
-        threads = [thread for stage in self._stages for thread in stage.session.threads]
-        threads += [thread for thread in (self._watch, self._resolving) if thread is not None]
-        if self._python is not None:
-            threads += self._python.threads
-        return {thread.native_id for thread in threads if thread.native_id is not None}
+        python = () if self._python is None else self._python.threads
+        threads = [thread for thread in (self._watch, self._resolving, *python) if thread is not None]
+        ids = {thread.native_id for thread in threads if thread.native_id is not None}
+        return ids.union(*(stage.own_threads() for stage in self._stages))
 
     def lose(self, what: str, count: int = 1) -> None:
         """Count what is missing. Any thread."""

@@ -85,6 +85,7 @@ class Stage:
         self._error_rest = b""
         self._faulty = False
         self._listener = listener
+        self._control = ControlChannel(request.control)
         self._workspace = workspace
         self.notes = workspace.notes
         self.text = dtrace.dialect.program(request)
@@ -131,7 +132,7 @@ class Stage:
         self.stopping = True
         told = bool(self.begin_ns and self.request.control)
         if told:
-            ControlChannel(self.request.control).stop(self.request.number)
+            self._control.stop(self.request.number)
         self.session.pause_s = 0.0
         self.session.stop(told=told)
 
@@ -140,6 +141,11 @@ class Stage:
         if threading.current_thread() not in self.session.threads and not self.session.wait(timeout_s):
             self.session.kill()
             self.session.wait(2.0)
+
+    def own_threads(self) -> set[int]:
+        """Native ids of our threads, of now and before."""
+        reading = {thread.native_id for thread in self.session.threads if thread.native_id is not None}
+        return reading | self._control.threads
 
     def finish(self) -> None:
         """Its program has ended and all is printed: dtrace has nothing to do but to wait a second for more."""

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.dtrace
 @pytest.mark.slow
 @each_python
 def test_shares_and_callers(python: str) -> None:
-    profile, said = run([python, str(HERE / "truth.py"), "5"], 997)
+    profile, said = run([python, str(HERE / "truth.py"), "4"], 997)
     spent = json.loads(said)
     everything = sum(spent.values())
     found: collections.Counter[str] = collections.Counter()

@@ -28,6 +28,8 @@ class ControlChannel:
     """`base`: the first of the four options; what each means stands in `record.program`. 0: nobody listens."""
 
     base: int = field(default_factory=lambda: 0x40000000 | secrets.randbits(28) << 2)
+    threads: set[int] = field(default_factory=set)
+    """Native ids of those that this has started, also when they have ended: their samples come later."""
     _call: Callable[..., int] | None = None
 
     def _say(self, option: int, *words: int) -> None:
@@ -60,6 +62,7 @@ class ControlChannel:
 
     def _flush(self, number: int) -> None:
         """Each processor prints what is its own. In a thread that is moved from one to the next."""
+        self.threads.add(threading.get_native_id())
         move: Callable[..., None] = getattr(os, "sched_setaffinity", lambda *_: None)
         for processor in range(os.cpu_count() or 1):
             try:

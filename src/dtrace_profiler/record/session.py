@@ -177,8 +177,12 @@ class Session:
 
     def _thread(self, name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=run, args=arguments, name=f"dtrace-profiler-{name}", daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        self._threads.append(thread)  # before it runs: no sample of it is to be shown
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.remove(thread)
+            raise
         return thread
 
     def _abandon(self, process: subprocess.Popen[bytes]) -> None:
