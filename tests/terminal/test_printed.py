@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,25 @@ def test_after_the_view_it_goes_straight_to_the_terminal() -> None:
     given = bytearray()
     run("print('late')", given, through_first=True).close()
     assert given == b"late\n"
+
+
+def test_lines_are_given_whole_and_what_is_no_line_a_moment_later() -> None:
+    """What we draw ourselves goes over a line that was begun."""
+    given: list[bytes] = []
+    printed = Printed((1, 2), takes_stdin=False, put=given.append)
+    write = os.dup(printed.streams[1])
+    printed.started()
+    os.write(write, b"step 1\nste")
+    while len(printed.tail()) < 2:
+        time.sleep(0.01)
+    printed.let_through()
+    os.write(write, b"p 2\nprompt? ")
+    while not given or given[-1] != b"prompt? ":
+        time.sleep(0.01)
+    os.close(write)
+    printed.close()
+    assert b"".join(given) == b"step 1\nstep 2\nprompt? "
+    assert given[0] == b"step 1\n"
 
 
 def test_the_last_lines() -> None:

@@ -96,9 +96,9 @@ class TerminalRun:
         try:
             self._show(source, worker, interrupts, title)
         finally:
-            progress.held = False
             if self._printed is not None:
                 self._printed.let_through()
+            progress.held = False
         if closing_ends and not worker.done:
             interrupts.count += 1
         return worker.result()

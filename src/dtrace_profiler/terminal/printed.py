@@ -35,7 +35,9 @@ class Printed:
         self._put = put
         self._lock = threading.Lock()
         self._kept: Any = tempfile.TemporaryFile()  # noqa: SIM115 (open until `close`)
-        self._through = False
+        self._rest = b""
+        """Of a line that was begun: given on whole, or when nothing follows. A terminal's pieces end anywhere, and
+        what we draw ourselves goes over a line that was begun."""
         self._closing = threading.Event()
         self._null = os.open(os.devnull, os.O_RDWR) if takes_stdin else -1
         self._read = self._write = -1
@@ -76,9 +78,18 @@ class Printed:
                 return
             self._kept.seek(0)
             while data := self._kept.read(_PIECE_BYTES):
-                self._put(data)
+                self._give(data)
             self._kept.close()
             self._kept = None
+
+    def _give(self, data: bytes, *, all_of_it: bool = not _CAN_WAIT) -> None:
+        """With the lock."""
+        whole, newline, rest = (self._rest + data).rpartition(b"\n")
+        if all_of_it or len(rest) > _PIECE_BYTES:
+            whole, newline, rest = whole + newline + rest, b"", b""
+        given, self._rest = whole + newline, rest
+        if given:
+            self._put(given)
 
     def close(self) -> None:
         """The program has ended: takes what is left, and gives it to the terminal. Safe to call again."""
@@ -86,6 +97,8 @@ class Printed:
         if self._thread.is_alive():
             self._thread.join(None if _CAN_WAIT else _GRACE_S)
         self.let_through()
+        with self._lock:
+            self._give(b"", all_of_it=True)
         for descriptor in (self._null, self._write, self._read):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -96,6 +109,9 @@ class Printed:
             if _CAN_WAIT and not select.select([self._read], [], [], _GRACE_S)[0]:
                 if self._closing.is_set():
                     return
+                with self._lock:
+                    if self._kept is None:
+                        self._give(b"", all_of_it=True)
                 continue
             data = b""
             with contextlib.suppress(OSError):  # the other end of a pseudo-terminal is closed
@@ -104,7 +120,7 @@ class Printed:
                 return
             with self._lock:
                 if self._kept is None:
-                    self._put(data)
+                    self._give(data)
                 else:
                     self._kept.write(data)
 
