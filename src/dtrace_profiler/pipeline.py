@@ -192,7 +192,7 @@ class DTraceEngine:
         """End dtrace and take in all it had. Kills it when it does not end, or nobody waits any more (Ctrl-C)."""
         self.request_stop()
         try:
-            if self._watch:
+            if self._watch is not None:
                 self._watch.join(timeout_s)  # it may be starting another one
             for stage in self._stages:
                 stage.end(timeout_s)
@@ -223,7 +223,8 @@ class DTraceEngine:
         if text not in self.notes:
             self.notes.append(text)
 
-    # The watch, a thread of its own.
+    # The watch: a thread of its own.
+
     def _watch_stages(self) -> None:
         while not self._stopping.is_set():
             self._changed.wait(_WATCH_S)
