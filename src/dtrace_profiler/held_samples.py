@@ -12,11 +12,22 @@ _EXEC_UNSEEN_S = 0.2
 
 
 class HeldSamples:
-    """Passes samples on to `take`; those of `process_id` wait until its exec is known, or must have gone unseen."""
+    """Passes samples on to `take`; those of `process_id` wait until its exec is known, or must have gone unseen.
 
-    def __init__(self, process_id: int, take: Callable[[SampleRecord], None], *, expect_exec: bool) -> None:
+    `unseen` is then told of an exec at the time of the first sample.
+    """
+
+    def __init__(
+        self,
+        process_id: int,
+        take: Callable[[SampleRecord], None],
+        *,
+        expect_exec: bool,
+        unseen: Callable[[int, int], None],
+    ) -> None:
         self._process_id = process_id
         self._take = take
+        self._unseen = unseen
         self._executed_ns = 0
         self._waiting: list[SampleRecord] | None = [] if expect_exec else None
         self._waiting_since = 0.0
@@ -32,7 +43,10 @@ class HeldSamples:
             return
         self._waiting_since = self._waiting_since or time.monotonic()
         waiting.append(record)
-        if self._executed_ns or time.monotonic() - self._waiting_since > _EXEC_UNSEEN_S:
+        if self._executed_ns:
+            self.close()
+        elif time.monotonic() - self._waiting_since > _EXEC_UNSEEN_S:
+            self._unseen(record.process_id, waiting[0].timestamp_ns)
             self.close()
 
     def close(self) -> None:

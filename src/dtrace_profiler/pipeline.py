@@ -30,8 +30,6 @@ from dtrace_profiler.record.recording import RecordingWriter
 from dtrace_profiler.resolve import Resolver
 from dtrace_profiler.stage import EngineRequest, Stage, StageCommand, not_started
 
-READY_TIMEOUT_S = 60.0
-"""A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
 _HANDOVER_NS, _LATEST_HANDOVER_NS = 100_000_000, 5_000_000_000
 """From the second program's begin on its probes are on, on every CPU; this is for those that take a moment."""
 _WATCH_S, _RESOLVE_S, _SETTLED_S = 0.25, 0.1, 2.0
@@ -84,8 +82,9 @@ class DTraceEngine:
             )
             self._resolver.python = self._python
         self._members = {request.pid}
-        self._until_ns = 1 << 63
-        self._held = HeldSamples(request.pid, self._resolver.sample, expect_exec=request.expect_exec)
+        self._held = HeldSamples(
+            request.pid, self._resolver.sample, expect_exec=request.expect_exec, unseen=self._new_image
+        )
         self._stages: list[Stage] = []
         self._shallow = False
         """The program that follows deep stacks could not be had."""
@@ -180,7 +179,6 @@ class DTraceEngine:
         return stage
 
     def request_stop(self) -> None:
-        self._until_ns = min(self._until_ns, time.time_ns())  # dtrace may take a while
         self._stopping.set()
         self._changed.set()
         if self._python is not None:
@@ -230,10 +228,7 @@ class DTraceEngine:
             self._changed.wait(_WATCH_S)
             self._changed.clear()
             for stage in self._stages:
-                waited_s = 0.0 if stage.begin_ns else time.monotonic() - stage.started_at
-                if waited_s > READY_TIMEOUT_S and not stage.session.ended.is_set():
-                    stage.errors += f"dtrace did not begin to sample within {READY_TIMEOUT_S:g} s.\n"
-                    stage.session.kill()
+                stage.check_begun()
             if all(stage.session.ended.is_set() for stage in self._stages):
                 return
             try:
@@ -280,8 +275,8 @@ class DTraceEngine:
     def _take(self, stage: Stage, record: Record) -> None:
         """What can't wait."""
         if isinstance(record, SampleRecord):
-            if record.python > 1 and self._python is not None:
-                self._python.look_again(record.python)
+            if self._python is not None:
+                self._python.sampled(record)
         elif isinstance(record, CodeName):
             if self._python is not None:
                 self._python.name(record)
@@ -319,9 +314,7 @@ class DTraceEngine:
         elif event.what == "exec":
             if event.process_id == self.request.pid:
                 self._held.executed(event.timestamp_ns)
-            self._resolver.new_image(event.process_id, event.timestamp_ns)
-            if self._python is not None:
-                self._python.new_image(event.process_id, event.timestamp_ns)
+            self._new_image(event.process_id, event.timestamp_ns)
         elif event.what == "fork":
             self._add_member(event.child)
             self._resolver.new_image(event.child, event.timestamp_ns)
@@ -335,6 +328,12 @@ class DTraceEngine:
             if not self._members:
                 self.target_ended.set()
 
+    def _new_image(self, pid: int, at_ns: int) -> None:
+        with self._lock:
+            self._resolver.new_image(pid, at_ns)
+            if self._python is not None:
+                self._python.new_image(pid, at_ns)
+
     def _begin(self, stage: Stage, timestamp_ns: int) -> None:
         before = self._stages[self._stages.index(stage) - 1] if stage is not self._stages[0] else None
         if before is not None:
@@ -345,10 +344,10 @@ class DTraceEngine:
             self._python.tell_all()
         stage.begin_ns, stage.began_at = timestamp_ns, time.monotonic()
         if before is not None:
-            # Not before it knows all processes, which on a busy machine takes a while. (Our clock may have been set
-            # since dtrace took its time from it.)
-            told_ns = min(max(timestamp_ns, time.time_ns()), timestamp_ns + _LATEST_HANDOVER_NS)
-            stage.from_ns = before.until_ns = told_ns + _HANDOVER_NS
+            # Not before it knows all processes, which on a busy machine takes a while.
+            told_ns = min(max(timestamp_ns, stage.now_ns()), timestamp_ns + _LATEST_HANDOVER_NS)
+            stage.from_ns = told_ns + _HANDOVER_NS
+            before.until_ns = before.by_its_clock(stage.from_ns, stage)
             stage.began_at += (told_ns - timestamp_ns) / 1e9  # the first goes on for as long
         self.begin_ns = self.begin_ns or timestamp_ns
         self.ready.set()
@@ -377,7 +376,7 @@ class DTraceEngine:
         recording = self._recording
         for record in records:
             if isinstance(record, SampleRecord):
-                if stage.from_ns <= record.timestamp_ns < min(stage.until_ns, self._until_ns):
+                if stage.from_ns <= record.timestamp_ns < min(stage.until_ns, stage.stop_ns):
                     self._held.sample(record)
                 continue
             if isinstance(record, NativeStack):

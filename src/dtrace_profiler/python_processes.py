@@ -26,8 +26,10 @@ from dtrace_profiler.merge import PythonFrame
 from dtrace_profiler.model.frame import FrameKind, StackFrame
 from dtrace_profiler.platforms.base import System
 from dtrace_profiler.platforms.processes import arguments, process_exists, working_directory
-from dtrace_profiler.record.parse import CodeName, PythonStack
+from dtrace_profiler.record.parse import CodeName, PythonStack, SampleRecord
 from dtrace_profiler.record.python_walk import PythonProcess
+from dtrace_profiler.silent_processes import SilentProcesses
+from dtrace_profiler.walk_facts import facts_for_walk
 
 _POLL_S = 0.002
 _POLL_FOR_S = 1.0
@@ -53,6 +55,10 @@ class _Process:
     full_native: bool
     loops: EvaluationLoops
 
+    @property
+    def for_walk(self) -> PythonProcess:
+        return facts_for_walk(self.layout, leaf_only=not self.full_native)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NamedStack:
@@ -74,7 +80,7 @@ class PythonProcesses:
     """`tell` lets the running D program know of a process that was found later than by `look`; any thread calls it.
 
     `lose` counts what is missing, `note` keeps a sentence for the user. `depth`: Python frames kept of a stack.
-    `define`, `adopt`, `forked`, `new_image` and `ended` are for the threads that read dtrace's output, one at
+    `define`, `sampled`, `adopt`, `forked`, `new_image` and `ended` are for the threads that read dtrace's output, one at
     a time; `stack` for any.
     """
 
@@ -93,6 +99,7 @@ class PythonProcesses:
         self._note = note
         self._depth = depth
         self._known: dict[int, _Process] = {}
+        self._silent = SilentProcesses()
         self._told_ns: dict[int, int] = {}
         """When the D program had been told of a process: who was forked from it earlier has inherited nothing."""
         self._executed_ns: dict[int, int] = {}
@@ -122,7 +129,7 @@ class PythonProcesses:
     @property
     def found(self) -> list[PythonProcess]:
         """What the D program needs to know of each that lives."""
-        return [_for_walk(process) for process in list(self._known.values())]
+        return [process.for_walk for process in list(self._known.values())]
 
     def is_python(self, pid: int) -> bool:
         return pid in self._known
@@ -187,11 +194,15 @@ class PythonProcesses:
         return bool(self._waiting) and self._waiting[0][0] <= time.monotonic()
 
     def _try(self, pid: int, since: float) -> None:
-        if pid in self._known:
+        known = self._known.get(pid)
+        if known is not None and pid not in self._silent:
             return
+        image = self._executed_ns.get(pid)
         try:
             process = self._open(*look_into(pid, self._on))
         except LayoutError as error:
+            if known is not None:
+                return
             age = time.monotonic() - since
             if error.kind in ("not_python", "not_ready") and age < _GIVE_UP_S and process_exists(pid):
                 pause = _POLL_S if age < _POLL_FOR_S else _SLOW_POLL_S
@@ -200,22 +211,32 @@ class PythonProcesses:
             else:
                 self._refused(pid, error)
             return
+        if self._executed_ns.get(pid) != image:
+            return  # it has executed another program meanwhile, which is watched on its own
+        if known is not None:
+            if known.layout != process.layout:
+                self._known[pid] = process
+            self._tell(process.for_walk)
+            self._silent.told_again(pid)
+            return
         self._known[pid] = process
-        self._tell_of(pid, _for_walk(process))
+        self._tell_of(pid, process.for_walk)
         self._unprepared.append(process.loops)
 
     def tell_all(self) -> None:
         """The D program that begins now knows of nothing that was found since its text was written."""
         for pid, process in list(self._known.items()):
-            self._tell_of(pid, _for_walk(process))
+            self._tell_of(pid, process.for_walk)
 
     def _tell_of(self, pid: int, process: PythonProcess) -> None:
         self._tell(process)
         self._told_ns[pid] = time.time_ns()
+        self._silent.told(pid)
 
     def new_image(self, pid: int, at_ns: int) -> None:
         """The process has executed another program."""
         self._known.pop(pid, None)
+        self._silent.forget(pid)
         for number, (_, stack) in list(self._orphans.items()):
             if stack.process_id == pid:
                 self._orphans[number] = 0.0, stack
@@ -242,7 +263,7 @@ class PythonProcesses:
         process = dataclasses.replace(known, layout=layout, code=code)
         self._known[child] = process
         if at_ns <= self._told_ns.get(parent, 0) + _CLOCKS_NS:
-            self._tell_of(child, _for_walk(process))
+            self._tell_of(child, process.for_walk)
         self.adopt()
 
     def ended(self, pid: int) -> None:
@@ -254,6 +275,7 @@ class PythonProcesses:
             if self._known.get(pid) is process:  # the number is not another's by now
                 for table in (self._known, self._told_ns, self._executed_ns):
                     table.pop(pid, None)
+                self._silent.forget(pid)
 
     def close(self) -> None:
         with self._changed:
@@ -304,8 +326,18 @@ class PythonProcesses:
         for number, (_, stack) in self._orphans.items():
             self._orphans[number] = 0.0, stack
 
-    def look_again(self, number: int) -> None:
-        """A stack was sampled again. What could not be named when it was new may by now be known for sure."""
+    def sampled(self, record: SampleRecord) -> None:
+        """A sample came: what is not known yet, and by now may be, is looked at again."""
+        pid = record.process_id
+        if record.python > 1:
+            self._look_again(record.python)
+            if late_s := self._silent.heard(pid):
+                self._note(f"Python frames of process {pid} came {late_s:.1f} s late; before, it has native frames only.")
+        elif self._silent.sampled(pid):
+            self.watch(pid)
+
+    def _look_again(self, number: int) -> None:
+        """What could not be named when a stack was new may now be known for sure."""
         orphan = self._orphans.get(number)
         if orphan is not None and orphan[0] and orphan[1].process_id in self._known:
             self.define(orphan[1])
@@ -355,30 +387,3 @@ class PythonProcesses:
         if orphan is None or time.monotonic() - orphan[0] < _ORPHAN_S:
             return self._stacks.get(number)
         return NamedStack((UNKNOWN_PYTHON,), truncated=False, uncertain=True, unresolved=True)
-
-
-def _for_walk(process: _Process) -> PythonProcess:
-    layout, offsets = process.layout, process.layout.offsets
-    return PythonProcess(
-        pid=layout.pid,
-        slot=layout.slot,
-        current_slot=layout.current_slot,
-        frame=offsets["ts.cframe"] if "ts.cframe" in offsets else offsets["ts.frame"],
-        cframe=offsets.get("cframe.frame"),
-        old_frames=layout.minor == 11,
-        generation=layout.generation_address,
-        leaf_only=not process.full_native,
-        code_type=layout.code_type,
-        code_shape=_code_shape(offsets),
-        holder=layout.holder,
-        owner=offsets["ts.ntid"],
-    )
-
-
-def _code_shape(offsets: Mapping[str, int]) -> int:
-    """See `PythonProcess.code_shape`; 0 where an offset does not fit a byte."""
-    parts = [
-        offsets[name]
-        for name in ("co.qualname", "co.filename", "co.firstlineno", "uni.ascii_size", "uni.state", "ob.type")
-    ]
-    return int.from_bytes(bytes(parts), "little") if max(parts) < 256 else 0

@@ -20,6 +20,10 @@ from dtrace_profiler.record.session import Session, SessionCommand
 from dtrace_profiler.record.workspace import Workspace
 
 _MAX_ERROR_TEXT = 1 << 16
+READY_TIMEOUT_S = 60.0
+"""A dtrace that has not begun by then never will. It takes 0.3 s on an idle machine, some seconds on a busy one."""
+_SAME_CLOCK_NS = 10_000_000
+"""What looks like a clock that was set may be a moment between two looks at it."""
 _PATIENCE_S = 1.5
 """For a program that was told to end; what is in dtrace's buffers is printed in less."""
 
@@ -75,11 +79,15 @@ class Stage:
         self.parser = dtrace.dialect.parser()
         self.from_ns = 0
         self.until_ns = 1 << 63
+        self.stop_ns = 1 << 63
+        """When it was told to end: what is sampled later is not asked for."""
         self.begin_ns = 0
         self.began_at = 0.0
         self.started_at = time.monotonic()
         self.stopping = False
         self.errors = ""
+        self._clock_ns = 0 if dtrace.dialect.classic else time.time_ns() - time.monotonic_ns()
+        """DTrace for Linux takes the time once, and goes on from there by the monotonic clock."""
         self.lost = 0
         """Samples that its parser has missed, as far as they were counted."""
         self._error_rest = b""
@@ -128,8 +136,25 @@ class Stage:
             self._workspace.close()
             raise not_started(error) from error
 
+    def now_ns(self) -> int:
+        """By its own clock: where the system's has been set since it was started, they differ."""
+        return self._clock_ns + time.monotonic_ns() if self._clock_ns else time.time_ns()
+
+    def by_its_clock(self, at_ns: int, other: Stage) -> int:
+        """The time `at_ns` of another one, when the system's clock may have been set between their starts."""
+        apart_ns = self._clock_ns - other._clock_ns
+        return at_ns + apart_ns if abs(apart_ns) > _SAME_CLOCK_NS else at_ns
+
+    def check_begun(self) -> None:
+        """End it where it should have begun to sample by now."""
+        waited_s = 0.0 if self.begin_ns else time.monotonic() - self.started_at
+        if waited_s > READY_TIMEOUT_S and not self.session.ended.is_set():
+            self.errors += f"dtrace did not begin to sample within {READY_TIMEOUT_S:g} s.\n"
+            self.session.kill()
+
     def stop(self) -> None:
         self.stopping = True
+        self.stop_ns = min(self.stop_ns, self.now_ns())  # dtrace may take a while
         told = bool(self.begin_ns and self.request.control)
         if told:
             self._control.stop(self.request.number)

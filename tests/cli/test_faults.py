@@ -91,7 +91,7 @@ def test_dtrace_is_nowhere(cli: Run, tmp_path: Path) -> None:
 def test_dtrace_that_never_gets_ready(fake: Fake, tmp_path: Path) -> None:
     fake(then="ignore")
     code = (
-        "import sys; from dtrace_profiler import cli, pipeline; pipeline.READY_TIMEOUT_S = 1\n"
+        "import sys; from dtrace_profiler import cli, stage; stage.READY_TIMEOUT_S = 1\n"
         "sys.exit(cli.main(['run', '--engine', 'dtrace', '--', 'touch', 'made']))"
     )
     done = subprocess.run(

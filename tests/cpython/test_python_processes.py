@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,9 @@ from dtrace_profiler.cpython.layout import Layout, LayoutError
 from dtrace_profiler.cpython.memory import MemoryReadError
 from dtrace_profiler.cpython.offsets import table
 from dtrace_profiler.python_processes import PythonProcesses
-from dtrace_profiler.record.parse import PythonStack
+from dtrace_profiler.record.parse import PythonStack, SampleRecord
 from dtrace_profiler.record.python_walk import PythonProcess
+from dtrace_profiler.silent_processes import SilentProcesses
 
 PARENT, CHILD = 100, 200
 LATER, EARLIER = 10**12, -(10**12)
@@ -60,7 +62,13 @@ def told() -> list[PythonProcess]:
 
 
 @pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch, told: list[PythonProcess]) -> PythonProcesses:
+def lost() -> list[Any]:
+    """What is missing, and notes."""
+    return []
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch, told: list[PythonProcess], lost: list[Any]) -> PythonProcesses:
     there = {PARENT}
 
     def look_into(pid: int, on: str) -> tuple[Layout, Any]:
@@ -72,7 +80,6 @@ def processes(monkeypatch: pytest.MonkeyPatch, told: list[PythonProcess]) -> Pyt
     monkeypatch.setattr(python_processes, "CodeReader", Reader)
     monkeypatch.setattr(python_processes, "EvaluationLoops", lambda layout: SimpleNamespace(prepare=lambda: None))
     monkeypatch.setattr(python_processes, "process_exists", lambda pid: False)
-    lost: list[Any] = []
     made = PythonProcesses(tell=told.append, lose=lambda *what: lost.append(what), note=lost.append, depth=128)
     assert made.look(PARENT)
     return made
@@ -80,6 +87,10 @@ def processes(monkeypatch: pytest.MonkeyPatch, told: list[PythonProcess]) -> Pyt
 
 def stack(pid: int, number: int = 7) -> PythonStack:
     return PythonStack(number, pid, 0, 0, ((0xAB, 0xAC),))
+
+
+def sample(pid: int, python: int = 0) -> SampleRecord:
+    return SampleRecord(time.time_ns(), pid, pid, pid, 1, 0, python, 0)
 
 
 def names(processes: PythonProcesses, number: int = 7) -> list[str] | None:
@@ -114,7 +125,7 @@ def test_stacks_that_come_before_the_fork_are_named_after_it(processes: PythonPr
 def test_stacks_whose_process_is_found_later_are_named_when_they_come_again(processes: PythonProcesses) -> None:
     processes.define(stack(CHILD))
     processes._known[CHILD] = processes._known[PARENT]
-    processes.look_again(7)
+    processes.sampled(sample(CHILD, python=7))
     assert names(processes) == ["fab"]
 
 
@@ -173,3 +184,71 @@ def test_who_has_ended_is_forgotten(processes: PythonProcesses, monkeypatch: pyt
     monkeypatch.setattr("dtrace_profiler.python_processes._ORPHAN_S", -1.0)
     processes.ended(PARENT + 1)
     assert processes.found == []
+
+
+@pytest.fixture
+def clock(processes: PythonProcesses, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds. Who is watched is looked at at once."""
+    now = [100.0]
+    processes._silent = SilentProcesses(lambda: now[0])
+    monkeypatch.setattr(processes, "watch", lambda pid: processes._try(pid, time.monotonic()))
+    return now
+
+
+def test_who_stays_silent_is_looked_at_and_told_of_again(
+    processes: PythonProcesses, told: list[PythonProcess], lost: list[Any], clock: list[float]
+) -> None:
+    processes.tell_all()
+    for _ in range(20):
+        processes.sampled(sample(PARENT))
+    assert len(told) == 1, "a moment of silence says nothing"
+    clock[0] += 0.5
+    for _ in range(20):
+        processes.sampled(sample(PARENT))
+    assert [process.pid for process in told] == [PARENT, PARENT]
+    clock[0] += 0.1
+    processes.sampled(sample(PARENT, python=9))
+    assert lost == [f"Python frames of process {PARENT} came 0.6 s late; before, it has native frames only."]
+    assert PARENT not in processes._silent, "who was heard once is not doubted again"
+
+
+def test_who_runs_no_python_is_not_looked_at_all_the_time(
+    processes: PythonProcesses, told: list[PythonProcess], lost: list[Any], clock: list[float]
+) -> None:
+    processes.tell_all()
+    for _ in range(1000):
+        clock[0] += 0.1
+        processes.sampled(sample(PARENT))
+    assert len(told) == 1 + 5, "after 0.3, 1.2, 4.8, 19.2 and 76.8 s; the first time, when ten samples have come"
+    clock[0] += 60.0
+    processes.sampled(sample(PARENT, python=9))
+    assert lost == [], "Python that begins later is not late"
+
+
+def test_who_is_looked_at_again_may_be_another_than_it_seemed(
+    processes: PythonProcesses, told: list[PythonProcess], clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes.tell_all()
+    clock[0] += 1.0
+    monkeypatch.setattr(
+        python_processes, "look_into", lambda pid, on: (dataclasses.replace(layout(pid), slot=-16), SimpleNamespace())
+    )
+    monkeypatch.setattr(python_processes, "native_unwind_works", lambda *_: False)
+    for _ in range(20):
+        processes.sampled(sample(PARENT, python=1))
+    assert [process.slot for process in told] == [-8, -16]
+    assert [process.slot for process in processes.found] == [-16]
+
+
+def test_what_was_seen_while_it_executed_another_program_is_not_believed(
+    processes: PythonProcesses, told: list[PythonProcess], clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_into(pid: int, on: str) -> tuple[Layout, Any]:
+        monkeypatch.setattr(processes, "watch", lambda pid: None)
+        processes.new_image(pid, time.time_ns())
+        return layout(pid), SimpleNamespace(read=lambda *_: b"")
+
+    monkeypatch.setattr(python_processes, "look_into", look_into)
+    processes.watch(CHILD)
+    assert not processes.is_python(CHILD)
+    assert told == []

@@ -53,8 +53,14 @@ def run(command: list[str], frequency_hz: int, **options: object) -> tuple[Profi
         target.release()
         assert target.wait(240) == 0
         profiler.stop()
+        assert profiler.error is None, profiler.error
         file.seek(0)
         return profiler.profile(), file.read()
+
+
+def said(profile: Profile) -> object:
+    """For the message of an assertion."""
+    return len(profile), profile.meta.losses, profile.meta.notes
 
 
 def names(sample: Sample) -> list[str]:

@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from dtrace_profiler import DTraceProfiler, Profile, Sample
+from dtrace_profiler.record.control import ControlChannel
+from dtrace_profiler.record.python_walk import PythonProcess
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pythons import INTERPRETERS, each_python, names, oldest_and_newest, run
+from pythons import INTERPRETERS, each_python, names, oldest_and_newest, run, said
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.dtrace
@@ -328,3 +330,19 @@ def test_what_is_read_of_an_interpreter_says_its_version(tmp_path: Path) -> None
     assert not any(names(sample) for sample in profile.samples())
     assert len(list(profile.samples())) > 100
     assert [note for note in profile.meta.notes if "3.99 is not known" in note], json.dumps(list(profile.meta.notes))
+
+
+def test_what_did_not_reach_the_d_program_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell = ControlChannel.python
+    untold: list[int] = []
+
+    def lose_the_first(channel: ControlChannel, process: PythonProcess) -> None:
+        if untold:
+            tell(channel, process)
+        untold.append(process.pid)
+
+    monkeypatch.setattr(ControlChannel, "python", lose_the_first)
+    profile, _ = run([INTERPRETERS[max(INTERPRETERS)], script(tmp_path, "burn(1.5)")], 499)
+    found = [sample for sample in profile.samples() if "burn" in names(sample)]
+    assert len(found) > 0.4 * len(profile), said(profile)
+    assert any(re.fullmatch(r"Python frames of process \d+ came 0\.\d s late; .*", note) for note in profile.meta.notes)

@@ -14,7 +14,7 @@ import pytest
 from dtrace_profiler import FrameKind
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pythons import INTERPRETERS, each_python, names, oldest_and_newest, run
+from pythons import INTERPRETERS, each_python, names, oldest_and_newest, run, said
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.dtrace
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.dtrace
 @pytest.mark.slow
 @each_python
 def test_shares_and_callers(python: str) -> None:
-    profile, said = run([python, str(HERE / "truth.py"), "4"], 997)
-    spent = json.loads(said)
+    profile, printed = run([python, str(HERE / "truth.py"), "4"], 997)
+    spent = json.loads(printed)
     everything = sum(spent.values())
     found: collections.Counter[str] = collections.Counter()
     for sample in profile.samples():
@@ -34,7 +34,7 @@ def test_shares_and_callers(python: str) -> None:
         below = python_names[python_names.index("timed") + 1 :]
         found[below[0] if below else "timed"] += 1
     count = sum(found.values())
-    assert count > 0.9 * 997 * everything
+    assert count > 0.9 * 997 * everything, said(profile)
     for name, seconds in spent.items():
         share = seconds / everything
         error = math.sqrt(share * (1 - share) / count)
@@ -49,7 +49,7 @@ def test_shares_and_callers(python: str) -> None:
         if begin < sample.timestamp_ns < end and any(m.startswith(("libz.so", "libcrypto.so")) for m in modules):
             extension += 1
             wrong += not {"compress_page", "hash_page"} & set(names(sample))
-    assert extension > 100
+    assert extension > 100, said(profile)
     assert wrong <= extension * 0.001
     assert any("dive" in names(s) and names(s).count("dive") == 21 for s in profile.samples())
 
@@ -132,7 +132,7 @@ alternate()
         text = " ".join(stack[stack.index("alternate") + 1 :]).replace("generate ", "").replace("generate", "")
         assert "a b c".startswith(text) or "x y z".startswith(text), stack
         checked += 1
-    assert checked > 0.8 * 4999 * seconds
+    assert checked > 0.8 * 4999 * seconds, said(profile)
     assert without <= 0.001 * checked, (without, checked)
 
 
@@ -170,7 +170,7 @@ churn()
         # Below `serve` nothing but a function that was made runs.
         made = ("made_", "größe", "計算" * 40, "<unknown>")
         assert all(frame.function_name.startswith(made) for frame in below), python_names
-    assert leaves > 100
+    assert leaves > 100, said(profile)
     # The program makes some thousand functions a second, and their names are read as they run.
     assert unknown <= 0.02 * leaves
 

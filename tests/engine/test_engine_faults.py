@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.skipif(system() != "linux" or not is_superuser(), reaso
 
 
 def test_one_that_never_begins(fake: Fake, target: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "READY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(stage, "READY_TIMEOUT_S", 0.5)
     path = fake(then="ignore")
     profiler = profiler_of(target)
     profiler.start(99)
@@ -210,3 +211,23 @@ def test_no_dtrace_outlives_a_process_that_forks_and_does_not_stop(fake: Fake, t
     assert done.stdout == "fine\n", done.stderr
     assert done.returncode == (-signal.SIGKILL if end == "killed" else 0), done.stderr
     dtrace_is_gone(path)
+
+
+def test_a_clock_that_is_set_is_not_dtraces(fake: Fake, target: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dtrace goes on by the clock it had: by ours, all its samples would be later than the end."""
+    fake(**fake_dtrace.SAMPLING)
+    with profiler_of(target) as profiler:
+        until(lambda: profiler.sample_count)
+        engine = profiler._engine
+        assert isinstance(engine, pipeline.DTraceEngine)
+        (first,) = engine._stages
+        hour_ns, now_ns = 3_600_000_000_000, time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: now_ns() - hour_ns)
+        assert first.now_ns() == pytest.approx(now_ns(), abs=1_000_000_000)
+        asked = engine.request
+        command = stage.StageCommand(asked.dtrace.path, (), asked.system, asked.dialect)
+        second = stage.Stage.prepared(first.request, command, engine)
+        second._workspace.close()
+        at_ns = second.now_ns()
+        assert first.by_its_clock(at_ns, second) == pytest.approx(at_ns + hour_ns, abs=1_000_000_000)
+        assert first.by_its_clock(at_ns, first) == at_ns
