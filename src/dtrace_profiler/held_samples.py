@@ -14,27 +14,28 @@ _EXEC_UNSEEN_S = 0.2
 class HeldSamples:
     """Passes samples on to `take`; those of `process_id` wait until its exec is known, or must have gone unseen.
 
-    `unseen` is then told of an exec at the time of the first sample.
+    `unseen` is then told of an exec at the time of the first sample. `expected`: there will be one.
     """
 
     def __init__(
         self,
         process_id: int,
         take: Callable[[SampleRecord], None],
-        *,
-        expect_exec: bool,
         unseen: Callable[[int, int], None],
+        *,
+        expected: bool,
     ) -> None:
         self._process_id = process_id
         self._take = take
         self._unseen = unseen
         self._executed_ns = 0
-        self._waiting: list[SampleRecord] | None = [] if expect_exec else None
+        self._waiting: list[SampleRecord] | None = [] if expected else None
         self._waiting_since = 0.0
 
-    def executed(self, at_ns: int) -> None:
-        """It executed a program: the first time counts. Any thread."""
-        self._executed_ns = self._executed_ns or at_ns
+    def executed(self, process_id: int, at_ns: int) -> None:
+        """A process executed a program: of the one that was held, the first time counts. Any thread."""
+        if process_id == self._process_id:
+            self._executed_ns = self._executed_ns or at_ns
 
     def sample(self, record: SampleRecord) -> None:
         waiting = self._waiting

@@ -82,9 +82,7 @@ class DTraceEngine:
             )
             self._resolver.python = self._python
         self._members = {request.pid}
-        self._held = HeldSamples(
-            request.pid, self._resolver.sample, expect_exec=request.expect_exec, unseen=self._new_image
-        )
+        self._held = HeldSamples(request.pid, self._resolver.sample, self._exec_unseen, expected=request.expect_exec)
         self._stages: list[Stage] = []
         self._shallow = False
         """The program that follows deep stacks could not be had."""
@@ -312,8 +310,7 @@ class DTraceEngine:
         elif not stage.from_ns <= event.timestamp_ns < stage.until_ns:
             return  # told by the other program, too
         elif event.what == "exec":
-            if event.process_id == self.request.pid:
-                self._held.executed(event.timestamp_ns)
+            self._held.executed(event.process_id, event.timestamp_ns)
             self._new_image(event.process_id, event.timestamp_ns)
         elif event.what == "fork":
             self._add_member(event.child)
@@ -333,6 +330,10 @@ class DTraceEngine:
             self._resolver.new_image(pid, at_ns)
             if self._python is not None:
                 self._python.new_image(pid, at_ns)
+
+    def _exec_unseen(self, pid: int, at_ns: int) -> None:
+        self._note("dtrace missed the start of the program: the first samples have native frames only.")
+        self._new_image(pid, at_ns)
 
     def _begin(self, stage: Stage, timestamp_ns: int) -> None:
         before = self._stages[self._stages.index(stage) - 1] if stage is not self._stages[0] else None

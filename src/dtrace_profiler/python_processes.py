@@ -80,8 +80,8 @@ class PythonProcesses:
     """`tell` lets the running D program know of a process that was found later than by `look`; any thread calls it.
 
     `lose` counts what is missing, `note` keeps a sentence for the user. `depth`: Python frames kept of a stack.
-    `define`, `sampled`, `adopt`, `forked`, `new_image` and `ended` are for the threads that read dtrace's output, one at
-    a time; `stack` for any.
+    `define`, `sampled`, `adopt`, `forked`, `new_image` and `ended` are for the threads that read dtrace's output, one
+    at a time; `stack` for any.
     """
 
     def __init__(
@@ -332,7 +332,9 @@ class PythonProcesses:
         if record.python > 1:
             self._look_again(record.python)
             if late_s := self._silent.heard(pid):
-                self._note(f"Python frames of process {pid} came {late_s:.1f} s late; before, it has native frames only.")
+                self._note(
+                    f"Python frames of process {pid} came {late_s:.1f} s late; before, it has native frames only."
+                )
         elif self._silent.sampled(pid):
             self.watch(pid)
 

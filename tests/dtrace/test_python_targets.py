@@ -345,4 +345,6 @@ def test_what_did_not_reach_the_d_program_is_told_again(tmp_path: Path, monkeypa
     profile, _ = run([INTERPRETERS[max(INTERPRETERS)], script(tmp_path, "burn(1.5)")], 499)
     found = [sample for sample in profile.samples() if "burn" in names(sample)]
     assert len(found) > 0.4 * len(profile), said(profile)
-    assert any(re.fullmatch(r"Python frames of process \d+ came 0\.\d s late; .*", note) for note in profile.meta.notes)
+    assert any(
+        re.fullmatch(r"Python frames of process \d+ came 0\.\d s late; .*", note) for note in profile.meta.notes
+    )

@@ -17,12 +17,13 @@ def sample(at_ns: int, pid: int = HELD) -> SampleRecord:
 
 def test_what_came_before_the_exec_is_not_the_programs() -> None:
     taken: list[SampleRecord] = []
-    held = HeldSamples(HELD, taken.append, expect_exec=True, unseen=lambda *_: pytest.fail("it was seen"))
+    held = HeldSamples(HELD, taken.append, lambda *_: pytest.fail("it was seen"), expected=True)
     held.sample(sample(10))
     held.sample(sample(11, OTHER))
     assert taken == [sample(11, OTHER)]
-    held.executed(20)
-    held.executed(30)  # its program executes another one
+    held.executed(OTHER, 12)
+    held.executed(HELD, 20)
+    held.executed(HELD, 30)  # its program executes another one
     held.sample(sample(25))
     held.sample(sample(35))
     assert taken[1:] == [sample(25), sample(35)]
@@ -30,8 +31,8 @@ def test_what_came_before_the_exec_is_not_the_programs() -> None:
 
 def test_an_exec_that_is_never_told_of_was_at_the_first_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[SampleRecord] = []
-    executed: list[tuple[int, int]] = []
-    held = HeldSamples(HELD, taken.append, expect_exec=True, unseen=lambda pid, at_ns: executed.append((pid, at_ns)))
+    executed: list[tuple[int, ...]] = []
+    held = HeldSamples(HELD, taken.append, lambda *what: executed.append(what), expected=True)
     held.sample(sample(10))
     assert (taken, executed) == ([], [])
     monkeypatch.setattr(held_samples, "_EXEC_UNSEEN_S", -1.0)
