@@ -13,7 +13,8 @@ needed, so that it works through sudo too) and returns its path. Point DTRACE_PR
     install(tmp_path, stdout="...", then="kill")                ends by SIGKILL after stdout
     install(tmp_path, stdout="...", closes_stdout=True, ...)    then says no more, but lives on
     install(tmp_path, error_bytes=10_000_000)                   one long line without an end on stderr
-    install(tmp_path, **SAMPLING)                               samples the process it is asked to, 100 times a second
+    install(tmp_path, **SAMPLING)                               samples the process it is asked to, 100 times
+                                                                a second, and tells of an exec
 
 `calls(path)` gives what it was called with and by whom, one dictionary a call.
 In what it prints, @PID@ is the first process that its program (-s FILE) names, and @NOW@ the time in nanoseconds.
@@ -131,10 +132,22 @@ def perform(behaviour: Behaviour, pid: str) -> None:
     if behaviour.closes_stdout:
         os.close(1)
     end = time.monotonic() + (behaviour.lives_s if behaviour.then in ("exit", "kill") else 3600)
+    before = image(pid)
     while time.monotonic() < end:
         if not behaviour.closes_stdout:
+            if behaviour.each_10_ms and before and before != image(pid) != b"":
+                write(1, filled("X @NOW@ @PID@\n", pid))
+                before = image(pid)
             write(1, filled(behaviour.each_10_ms, pid))
         time.sleep(0.01)
+
+
+def image(pid: str) -> bytes:
+    """Something that changes when the process executes a program."""
+    try:
+        return Path("/proc", pid, "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def answer_version(behaviour: Behaviour) -> int:

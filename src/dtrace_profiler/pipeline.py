@@ -74,7 +74,7 @@ class DTraceEngine:
         self._python: PythonProcesses | None = None
         if request.options.python:
             self._python = PythonProcesses(
-                tell=self._control.python,
+                tell=None if request.dialect.classic else self._control.python,
                 lose=self.lose,
                 note=self._note,
                 depth=request.options.depth,

@@ -78,6 +78,7 @@ class NamedStack:
 
 class PythonProcesses:
     """`tell` lets the running D program know of a process that was found later than by `look`; any thread calls it.
+    None where it can't be told of anything.
 
     `lose` counts what is missing, `note` keeps a sentence for the user. `depth`: Python frames kept of a stack.
     `define`, `sampled`, `adopt`, `forked`, `new_image` and `ended` are for the threads that read dtrace's output, one
@@ -87,7 +88,7 @@ class PythonProcesses:
     def __init__(
         self,
         *,
-        tell: Callable[[PythonProcess], None],
+        tell: Callable[[PythonProcess], None] | None,
         lose: Callable[..., None],
         note: Callable[[str], None],
         depth: int,
@@ -216,7 +217,7 @@ class PythonProcesses:
         if known is not None:
             if known.layout != process.layout:
                 self._known[pid] = process
-            self._tell(process.for_walk)
+            self._say(process.for_walk)
             self._silent.told_again(pid)
             return
         self._known[pid] = process
@@ -229,9 +230,14 @@ class PythonProcesses:
             self._tell_of(pid, process.for_walk)
 
     def _tell_of(self, pid: int, process: PythonProcess) -> None:
-        self._tell(process)
-        self._told_ns[pid] = time.time_ns()
-        self._silent.told(pid)
+        if self._say(process):
+            self._told_ns[pid] = time.time_ns()
+            self._silent.told(pid)
+
+    def _say(self, process: PythonProcess) -> bool:
+        if self._tell is not None:
+            self._tell(process)
+        return self._tell is not None
 
     def new_image(self, pid: int, at_ns: int) -> None:
         """The process has executed another program."""
@@ -242,7 +248,7 @@ class PythonProcesses:
                 self._orphans[number] = 0.0, stack
         self._executed_ns[pid] = at_ns
         if self._told_ns.pop(pid, 0) >= at_ns:
-            self._tell(PythonProcess(pid=pid, slot=0, frame=0))  # that was of the image before
+            self._say(PythonProcess(pid=pid, slot=0, frame=0))  # that was of the image before
         self.watch(pid)
 
     def forked(self, parent: int, child: int, at_ns: int) -> None:

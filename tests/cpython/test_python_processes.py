@@ -252,3 +252,17 @@ def test_what_was_seen_while_it_executed_another_program_is_not_believed(
     processes.watch(CHILD)
     assert not processes.is_python(CHILD)
     assert told == []
+
+
+def test_where_nothing_can_be_told_nobody_is_doubted(
+    processes: PythonProcesses, told: list[PythonProcess], clock: list[float]
+) -> None:
+    """Classic programs are written anew for each process; silence is no reason to begin one."""
+    processes._tell = None
+    processes.tell_all()
+    clock[0] += 1.0
+    for _ in range(20):
+        processes.sampled(sample(PARENT))
+    processes.new_image(PARENT, EARLIER)
+    assert told == []
+    assert PARENT not in processes._silent
