@@ -339,7 +339,8 @@ class PythonProcesses:
             self._look_again(record.python)
             if late_s := self._silent.heard(pid):
                 self._note(
-                    f"Python frames of process {pid} came {late_s:.1f} s late; before, it has native frames only."
+                    f"Python frames of process {pid} came when it was looked at again, after {late_s:.1f} s:"
+                    " samples before may lack them."
                 )
         elif self._silent.sampled(pid):
             self.watch(pid)

@@ -14,8 +14,8 @@ _FIRST_S = 0.3
 _FACTOR = 4.0
 _SAMPLES = 10
 """Fewer say nothing: a program that starts runs for some milliseconds before its first frame."""
-_COME_S = 1.0
-"""Frames that come so soon after the program was told again come because of it."""
+_COME_S = 0.5
+"""Frames that come so soon after the program was told again come, most likely, because of it."""
 
 
 @dataclasses.dataclass(slots=True)

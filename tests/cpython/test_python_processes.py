@@ -208,7 +208,9 @@ def test_who_stays_silent_is_looked_at_and_told_of_again(
     assert [process.pid for process in told] == [PARENT, PARENT]
     clock[0] += 0.1
     processes.sampled(sample(PARENT, python=9))
-    assert lost == [f"Python frames of process {PARENT} came 0.6 s late; before, it has native frames only."]
+    assert lost == [
+        f"Python frames of process {PARENT} came when it was looked at again, after 0.6 s: samples before may lack them."
+    ]
     assert PARENT not in processes._silent, "who was heard once is not doubted again"
 
 

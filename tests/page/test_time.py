@@ -31,10 +31,10 @@ def open_timed(open_page: OpenPage, profile: Profile, hash: str = "", **context:
     return page
 
 
-def phases(unit: str = "samples") -> Profile:
+def phases(unit: str = "samples", names: tuple[str, str] = ("MainThread", "worker")) -> Profile:
     """Forty seconds: `idle` work throughout, from second 20 on `late` as well; something lost in second 30."""
     builder = ProfileBuilder()
-    threads = builder.add_thread(10, 10, "MainThread"), builder.add_thread(20, 21, "worker")
+    threads = builder.add_thread(10, 10, names[0]), builder.add_thread(20, 21, names[1])
     main, early, late = python("main", "app", 3), python("early", "app", 7), native("late", "libc.so.6")
     value = 1 if unit == "samples" else 10_000_000
     for second in range(40):
@@ -215,6 +215,24 @@ def test_each_thread_has_its_lane(open_page: OpenPage) -> None:
     assert lanes == ["MainThread", "worker"]
     sums = page.evaluate(f"[...{TIMES}.threadSeconds].map(([t, c]) => [t, c.data.slice(0, 2).join()])")
     assert sorted(sums) == [[0, "40,40"], [1, "10,10"]]
+
+
+def test_lanes_are_told_apart_and_compared(open_page: OpenPage) -> None:
+    page = open_timed(open_page, phases(names=("python", "python")), "#time=threads")
+    lanes = page.evaluate("window.dtraceProfiler.page.timeline.scene.lanes.map((lane) => lane.label)")
+    assert lanes == ["python 10", "python 21"]
+    heights = page.evaluate(
+        """() => { const { canvas, context, scene } = window.dtraceProfiler.page.timeline;
+        const x = Math.floor((20.5 / scene.span) * canvas.width);
+        const scale = canvas.width / canvas.clientWidth;
+        const { data } = context.getImageData(x, 0, 1, Math.ceil(30 * scale));
+        const at = (y) => [...data.slice(4 * y, 4 * y + 3)].join();
+        return [0, 1].map((lane) => { const top = Math.ceil(lane * 15 * scale); let tall = 0;
+          for (let y = top; y < top + Math.floor(14 * scale); y++) tall += at(y) !== at(top);
+          return tall / scale; }); }"""
+    )
+    assert heights[0] == pytest.approx(10, abs=1.5)
+    assert heights[1] == pytest.approx(10 / 4, abs=1.5), "a quarter of the other's samples"
 
 
 def test_processes_are_chosen_with_their_threads(open_page: OpenPage) -> None:

@@ -36,6 +36,14 @@ export function threadName({ name, thread_id, labels }) {
   return (shown(name) || `thread ${thread_id}`) + said.join("");
 }
 
+/** Its name among others: with its id where another has the same.
+ * @param {Store["threads"][number]} thread @param {Store["threads"]} threads */
+export function threadLabel(thread, threads) {
+  const name = threadName(thread);
+  const same = threads.some((other) => other.thread_id !== thread.thread_id && threadName(other) === name);
+  return same && thread.name ? `${name} ${thread.thread_id}` : name;
+}
+
 /** Threads, below their processes where there are several, the busiest first.
  * @param {Store} store @param {Map<number, number> | null} samples of a range, by thread
  * @param {(threads: Set<number> | null) => void} choose */

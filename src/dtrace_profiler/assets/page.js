@@ -4,7 +4,7 @@
 // changed. Data comes from the element `profile-data` of an exported file, or as a stream from a running profiler.
 
 import { fromAddress, initialState, toAddress } from "./address.js";
-import { makeLegend, makeThreads, showControls, showFilters, threadName } from "./controls.js";
+import { makeLegend, makeThreads, showControls, showFilters, threadLabel } from "./controls.js";
 import { describe, shareText, stackText } from "./describe.js";
 import { Details } from "./details.js";
 import { element, part, takesText } from "./dom.js";
@@ -249,7 +249,7 @@ class Page {
     if (!there) return;
     const totals = store.threads.map((thread, index) => ({ thread, index })).filter(({ index }) => !state.threads || state.threads.has(index))
       .sort((a, b) => b.thread.samples - a.thread.samples || a.index - b.index);
-    const lanes = totals.slice(0, MOST_LANES).map(({ thread, index }) => ({ index, label: threadName(thread) }));
+    const lanes = totals.slice(0, MOST_LANES).map(({ thread, index }) => ({ index, label: threadLabel(thread, store.threads) }));
     this.timeline.show({ times, lost: store.lost, face: state.face, lanes, threads: state.threads, range: view.range,
       than: state.range && state.than, firstSecond: times.firstSecond }, view.endS);
   }

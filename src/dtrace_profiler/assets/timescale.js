@@ -59,7 +59,7 @@ export function drawTime(context, scene, width, theme) {
   context.fillRect(0, 0, width, height);
   if (scene.face === "threads") drawLanes(context, scene, width, theme);
   else if (scene.face === "heat") drawHeat(context, scene, width, theme);
-  else drawBars(context, scene.times.seconds, scene, width, 0, PLOT, colours.bar);
+  else drawBars(context, [scene.times.seconds], scene, width, PLOT, colours.bar);
   drawLost(context, scene, width, colours.lost);
   const x = (/** @type {number} */ second) => (second / scene.span) * width;
   const plot = height - AXIS;
@@ -95,27 +95,27 @@ export function drawTime(context, scene, width, theme) {
   drawAxis(context, scene, width, plot, mixed(text, ground, 0.65), mixed(text, ground, 0.2));
 }
 
-/** One bar a second; of more seconds than pixels, the mean of those that share one.
- * @param {CanvasRenderingContext2D} context @param {import("./columns.js").Column | undefined} seconds
- * @param {TimeScene} scene @param {number} width @param {number} top @param {number} height @param {string} colour */
-function drawBars(context, seconds, scene, width, top, height, colour) {
-  if (!seconds) return;
+/** A lane below the other, all of one scale, so that they can be compared. A bar is a second; of more seconds than
+ * pixels, the mean of those that share one.
+ * @param {CanvasRenderingContext2D} context @param {(import("./columns.js").Column | undefined)[]} lanes seconds of each
+ * @param {TimeScene} scene @param {number} width @param {number} height of a lane @param {string} colour */
+function drawBars(context, lanes, scene, width, height, colour) {
   const each = Math.max(1, Math.ceil(scene.span / width));
-  const bins = new Float64Array(Math.ceil(seconds.length / each));
-  let most = 0;
-  for (let bin = 0; bin < bins.length; bin++) {
-    const end = Math.min(seconds.length, (bin + 1) * each);
-    for (let second = bin * each; second < end; second++) bins[bin] += seconds.data[second];
-    bins[bin] /= each;
-    most = Math.max(most, bins[bin]);
-  }
+  const bars = lanes.map((seconds) => {
+    const bins = new Float64Array(seconds ? Math.ceil(seconds.length / each) : 0);
+    for (let second = 0; seconds && second < seconds.length; second++) {
+      bins[Math.floor(second / each)] += seconds.data[second] / each;
+    }
+    return bins;
+  });
+  const most = bars.reduce((most, bins) => bins.reduce((more, bin) => Math.max(more, bin), most), 0);
   context.fillStyle = colour;
   const wide = (each / scene.span) * width;
-  for (let bin = 0; bin < bins.length; bin++) {
-    if (!bins[bin]) continue;
-    const tall = Math.max(1, (bins[bin] / most) * (height - 4));
-    context.fillRect(bin * wide, top + height - tall, Math.max(1, wide - (wide > 4 ? 1 : 0)), tall);
-  }
+  bars.forEach((bins, lane) => bins.forEach((bin, at) => {
+    if (!bin) return;
+    const tall = Math.max(1, (bin / most) * (height - 4));
+    context.fillRect(at * wide, (lane + 1) * height - tall, Math.max(1, wide - (wide > 4 ? 1 : 0)), tall);
+  }));
 }
 
 /** @param {CanvasRenderingContext2D} context @param {TimeScene} scene @param {number} width
@@ -124,8 +124,9 @@ function drawLanes(context, scene, width, theme) {
   const { text, ground } = PALETTES[theme];
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
-  scene.lanes.forEach(({ index, label }, lane) => {
-    drawBars(context, scene.times.threadSeconds.get(index), scene, width, lane * LANE, LANE - 1, COLOURS[theme].bar);
+  const seconds = scene.lanes.map(({ index }) => scene.times.threadSeconds.get(index));
+  drawBars(context, seconds, scene, width, LANE, COLOURS[theme].bar);
+  scene.lanes.forEach(({ label }, lane) => {
     context.fillStyle = mixed(text, ground, 0.12);
     context.fillRect(0, lane * LANE + LANE - 1, width, 1);
     const shown = label.slice(0, 60);
@@ -175,7 +176,7 @@ function drawLost(context, scene, width, colour) {
   for (const second of scene.lost.keys()) {
     const left = (second / scene.span) * width;
     context.fillRect(left, 0, wide, 3);
-    context.globalAlpha = 0.22;
+    context.globalAlpha = 0.14;
     context.fillRect(left, 3, wide, plot - 3);
     context.globalAlpha = 1;
   }
