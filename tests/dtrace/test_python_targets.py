@@ -345,5 +345,5 @@ def test_what_did_not_reach_the_d_program_is_told_again(tmp_path: Path, monkeypa
     profile, _ = run([INTERPRETERS[max(INTERPRETERS)], script(tmp_path, "burn(1.5)")], 499)
     found = [sample for sample in profile.samples() if "burn" in names(sample)]
     assert len(found) > 0.4 * len(profile), said(profile)
-    notice = r"Python frames of process \d+ came when it was looked at again, after 0\.\d s: samples before may lack them\."
+    notice = r"Python frames of process \d+ came when it was looked at again, after 0\.\d s: .* may lack them\."
     assert any(re.fullmatch(notice, note) for note in profile.meta.notes), said(profile)
