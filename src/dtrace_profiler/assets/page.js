@@ -12,7 +12,7 @@ import { GraphView } from "./graph.js";
 import { follow, loadSource } from "./live.js";
 import { KINDS } from "./palette.js";
 import { matching, parseQuery } from "./search.js";
-import { emptiness, showStatus } from "./status.js";
+import { emptiness, showFacts, showStatus } from "./status.js";
 import { Store } from "./store.js";
 import { FunctionTable } from "./table.js";
 import { integer, percent, quantity } from "./text.js";
@@ -139,6 +139,7 @@ class Page {
     if (this.functions.length > known || this.matches) this.#search();
     this.graph.grown();
     this.#showEmptiness();
+    if (!this.store.meta.keep_s) showFacts(part("facts", HTMLElement), this.store, this.view.whole());
     const now = performance.now();
     if (now - this.toldAt < SLOW_MS && this.store.meta.live === "running") {
       if (!this.telling) this.telling = setTimeout(() => this.#tell(), SLOW_MS - (now - this.toldAt));

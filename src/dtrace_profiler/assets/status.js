@@ -73,6 +73,14 @@ export function emptiness(store, total, filter) {
   return out;
 }
 
+/** Only what has changed: called with each picture.
+ * @param {HTMLElement} list @param {Store} store @param {Whole} whole */
+export function showFacts(list, store, whole) {
+  const said = facts(store, whole);
+  if (list.children.length !== said.length) list.replaceChildren(...said.map((fact) => element("li", {}, fact)));
+  else said.forEach((fact, at) => { if (list.children[at].textContent !== fact) list.children[at].textContent = fact; });
+}
+
 /** @param {{title: HTMLElement, facts: HTMLElement, losses: HTMLElement, notes: HTMLElement}} parts
  * @param {Store} store @param {Whole} whole */
 export function showStatus(parts, store, whole) {
@@ -81,7 +89,7 @@ export function showStatus(parts, store, whole) {
   parts.title.textContent = title;
   parts.title.title = title;
   document.title = `${title} · flame graph`;
-  parts.facts.replaceChildren(...facts(store, whole).map((fact) => element("li", {}, fact)));
+  showFacts(parts.facts, store, whole);
   const lost = losses(store);
   parts.losses.hidden = lost.length === 0;
   if (lost.length) parts.losses.replaceChildren(element("strong", {}, "Incomplete: "), lost.join(" · "));
