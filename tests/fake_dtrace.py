@@ -135,9 +135,10 @@ def perform(behaviour: Behaviour, pid: str) -> None:
     before = image(pid)
     while time.monotonic() < end:
         if not behaviour.closes_stdout:
-            if behaviour.each_10_ms and before and before != image(pid) != b"":
+            now = image(pid)
+            if behaviour.each_10_ms and before and now and now != before:
                 write(1, filled("X @NOW@ @PID@\n", pid))
-                before = image(pid)
+                before = now
             write(1, filled(behaviour.each_10_ms, pid))
         time.sleep(0.01)
 

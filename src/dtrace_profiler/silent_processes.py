@@ -27,7 +27,7 @@ class _Silence:
 
 
 class SilentProcesses:
-    """Not thread-safe, but for `told_again`."""
+    """`sampled` and `heard` are for one thread at a time, the rest for any."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from live_sources import Source
 from page_browser import wait_for
 
-from dtrace_profiler.formats import write_profile
-from dtrace_profiler.live.server import LiveServer
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "live"))
-from live_sources import Source
-
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
+
+    from dtrace_profiler.live.server import LiveServer
 
 pytestmark = pytest.mark.browser
 TOTAL = "window.dtraceProfiler.page.tree.total[0]"
-
-
-@pytest.fixture
-def source() -> Source:
-    return Source()
-
-
-@pytest.fixture
-def server(source: Source) -> Iterator[LiveServer]:
-    server = LiveServer(source, lambda name, file: write_profile(source.profile(), file, name), refresh_s=0.02)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def open_live(browser: Browser, server: LiveServer) -> Iterator[Callable[..., Page]]:
-    """Afterwards nothing may have gone wrong in the page, and nobody else may have been asked for anything."""
-    wrong: list[str] = []
-    contexts = []
-
-    def open_live(address: str = "", **context: Any) -> Page:
-        settings = {"viewport": {"width": 1200, "height": 800}, "reduced_motion": "reduce", **context}
-        contexts.append(browser.new_context(**settings))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("request", lambda request: check_request(request.url))
-        page.goto(address or server.address)
-        wait_for(page, "window.dtraceProfiler?.firstDraw > 0")
-        return page
-
-    def check_request(url: str) -> None:
-        if not url.startswith((f"http://127.0.0.1:{server.port}/", "data:image/svg+xml")):
-            wrong.append(f"request: {url}")
-
-    yield open_live
-    for context in contexts:
-        context.close()
-    assert wrong == []
 
 
 def text(page: Page, selector: str) -> str:

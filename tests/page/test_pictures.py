@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +10,11 @@ import pytest
 from page_browser import wait_for
 from page_profiles import empty, hostile, shop
 
-from dtrace_profiler.formats import write_profile
-from dtrace_profiler.live.server import LiveServer
 from dtrace_profiler.model.profile import Profile
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "live"))
-from live_sources import Source
-
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from live_sources import Source
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 PICTURES = Path(__file__).parents[2] / "build" / "tests" / "pictures"
@@ -79,26 +74,16 @@ def test_a_file(open_page: Callable[..., Page], name: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_while_it_grows_and_after_its_end(browser: Browser, scheme: str) -> None:
-    source = Source()
-    server = LiveServer(source, lambda name, file: write_profile(source.profile(), file, name), refresh_s=0.02)
-    server.start()
-    context = browser.new_context(viewport={"width": 1200, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
-    try:
-        page = context.new_page()
-        page.goto(server.address)
-        wait_for(page, "window.dtraceProfiler?.firstDraw > 0")
-        keep(page, f"live-idle-{scheme}")
-        for second in range(12):
-            source.sample("main", "serve", "render", count=60 + second, at_ms=1000 * second)
-            source.sample("main", "serve", "query", "parse", thread=2, count=30, at_ms=1000 * second + 300)
-        source.losses["drops"] = 20
-        wait_for(page, "document.getElementById('losses').innerText.includes('(20)')")
-        wait_for(page, "window.dtraceProfiler.page.tree.total[0] > 1000")
-        keep(page, f"live-{scheme}")
-        source.running = False
-        wait_for(page, "document.getElementById('facts').innerText.includes('ended')")
-        keep(page, f"live-ended-{scheme}")
-    finally:
-        context.close()
-        server.close()
+def test_while_it_grows_and_after_its_end(open_live: Callable[..., Page], source: Source, scheme: str) -> None:
+    page = open_live(color_scheme=scheme)
+    keep(page, f"live-idle-{scheme}")
+    for second in range(12):
+        source.sample("main", "serve", "render", count=60 + second, at_ms=1000 * second)
+        source.sample("main", "serve", "query", "parse", thread=2, count=30, at_ms=1000 * second + 300)
+    source.losses["drops"] = 20
+    wait_for(page, "document.getElementById('losses').innerText.includes('(20)')")
+    wait_for(page, "window.dtraceProfiler.page.tree.total[0] > 1000")
+    keep(page, f"live-{scheme}")
+    source.running = False
+    wait_for(page, "document.getElementById('facts').innerText.includes('ended')")
+    keep(page, f"live-ended-{scheme}")

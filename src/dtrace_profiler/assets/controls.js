@@ -36,12 +36,20 @@ export function threadName({ name, thread_id, labels }) {
   return (shown(name) || `thread ${thread_id}`) + said.join("");
 }
 
-/** Its name among others: with its id where another has the same.
- * @param {Store["threads"][number]} thread @param {Store["threads"]} threads */
-export function threadLabel(thread, threads) {
-  const name = threadName(thread);
-  const same = threads.some((other) => other.thread_id !== thread.thread_id && threadName(other) === name);
-  return same && thread.name ? `${name} ${thread.thread_id}` : name;
+/** What tells one thread from the others: its name, with its id where another has the same.
+ * @param {Store["threads"]} threads
+ * @returns {(thread: Store["threads"][number]) => string} */
+export function threadLabels(threads) {
+  /** @type {Map<string, number | null>} name → its only id, null where there are several */
+  const ids = new Map();
+  for (const thread of threads) {
+    const name = threadName(thread);
+    ids.set(name, !ids.has(name) || ids.get(name) === thread.thread_id ? thread.thread_id : null);
+  }
+  return (thread) => {
+    const name = threadName(thread);
+    return thread.name && ids.get(name) === null ? `${name} ${thread.thread_id}` : name;
+  };
 }
 
 /** Threads, below their processes where there are several, the busiest first.

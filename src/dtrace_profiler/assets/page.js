@@ -4,7 +4,7 @@
 // changed. Data comes from the element `profile-data` of an exported file, or as a stream from a running profiler.
 
 import { fromAddress, initialState, toAddress } from "./address.js";
-import { makeLegend, makeThreads, showControls, showFilters, threadLabel } from "./controls.js";
+import { makeLegend, makeThreads, showControls, showFilters, threadLabels } from "./controls.js";
 import { describe, shareText, stackText } from "./describe.js";
 import { Details } from "./details.js";
 import { element, part, takesText } from "./dom.js";
@@ -139,6 +139,7 @@ class Page {
     if (this.functions.length > known || this.matches) this.#search();
     this.graph.grown();
     this.#showEmptiness();
+    // Of the last minute the sum is made anew: not with each picture.
     if (!this.store.meta.keep_s) showFacts(part("facts", HTMLElement), this.store, this.view.whole());
     const now = performance.now();
     if (now - this.toldAt < SLOW_MS && this.store.meta.live === "running") {
@@ -250,7 +251,8 @@ class Page {
     if (!there) return;
     const totals = store.threads.map((thread, index) => ({ thread, index })).filter(({ index }) => !state.threads || state.threads.has(index))
       .sort((a, b) => b.thread.samples - a.thread.samples || a.index - b.index);
-    const lanes = totals.slice(0, MOST_LANES).map(({ thread, index }) => ({ index, label: threadLabel(thread, store.threads) }));
+    const labelOf = threadLabels(store.threads);
+    const lanes = totals.slice(0, MOST_LANES).map(({ thread, index }) => ({ index, label: labelOf(thread) }));
     this.timeline.show({ times, lost: store.lost, face: state.face, lanes, threads: state.threads, range: view.range,
       than: state.range && state.than, firstSecond: times.firstSecond }, view.endS);
   }
