@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from dtrace_profiler.cpython.layout import Layout, LayoutError, find_layout
-from dtrace_profiler.cpython.memory import Memory, word
+from dtrace_profiler.cpython.memory import Memory, MemoryReadError, word
+from dtrace_profiler.record.python_walk import FULL_WALK_STEPS
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 WAIT_S = 20.0
@@ -120,11 +121,24 @@ def walk(layout: Layout, memory: Memory, state: int) -> list[tuple[int, int]]:
     """(code object, instruction) of a thread's frames, leaf first, as the D program reads them."""
     offsets = layout.offsets
     if "ts.cframe" in offsets:
-        frame = word(memory, word(memory, state + offsets["ts.cframe"]) + offsets["cframe.frame"])
+        current = offsets["cframe.frame"]
+        link = word(memory, state + offsets["ts.cframe"])
+        frame = word(memory, link + current)
+        if not _runs(layout, memory, frame):  # a loop that has begun does not say yet which frame it runs
+            frame = word(memory, word(memory, link + current + 8) + current)
     else:
         frame = word(memory, state + offsets["ts.frame"])
-    out = []
-    while frame:
+    out: list[tuple[int, int]] = []
+    while frame and len(out) < FULL_WALK_STEPS:
         out.append((word(memory, frame + offsets["fr.code"]), word(memory, frame + offsets["fr.instr"])))
         frame = word(memory, frame + offsets["fr.previous"])
     return out
+
+
+def _runs(layout: Layout, memory: Memory, frame: int) -> bool:
+    """Whether it is the frame of a code object."""
+    try:
+        code = word(memory, frame + layout.offsets["fr.code"])
+        return word(memory, code + layout.offsets["ob.type"]) == layout.code_type
+    except MemoryReadError:
+        return False
